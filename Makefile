@@ -1,0 +1,44 @@
+# make lab | make test | make restore LESSON=01      (authors: make run, make test-all)
+# PYTHON=python3.12 chooses another Python, ARGS="..." is passed on, as in: make lab ARGS=--no-browser
+PYTHON ?= python3
+PY = .venv/bin/python
+ARGS =
+
+.PHONY: lab restore test test-all run
+
+lab: .venv/installed
+	@$(PY) -m inception_edu lab $(ARGS)
+
+restore: .venv/installed
+	@$(PY) -m inception_edu restore $(LESSON)
+
+test: .venv/installed
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pytest -q tests
+	$(PY) -m pytest -q --nbval notebooks
+
+# The same notebooks once more, every exercise answered by its folded solution.
+test-all: test
+	@rm -rf build/filled
+	$(PY) -m inception_edu.authoring fill --out build/filled
+	$(PY) -m pytest -q --nbval build/filled
+
+run: .venv/installed
+	@$(PY) -m inception_edu.authoring run $(ARGS)
+
+# The stamp is newer than the two lists of dependencies once they are installed: then make skips this.
+.venv/installed: requirements.txt pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo 'Python 3.10 or newer is needed: install it from python.org, or name one with PYTHON=...' >&2; \
+	  exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'This Python cannot make virtual environments: install its venv package (apt install python3-venv).' >&2; \
+	  exit 1; }
+	@echo 'Installing into .venv (once, some minutes and gigabytes):'
+	@rm -f $@
+	@"$(PYTHON)" -m venv .venv
+	@{ $(PY) -m pip install --progress-bar off --disable-pip-version-check \
+	  -r requirements.txt -e '.[dev]' && touch $@; } | while read -r line; do case "$$line" in \
+	  Collecting*) printf .;; Installing\ coll*) printf ' unpacking';; esac; done; echo
+	@test -e $@ || { echo 'Installing failed (see above); with a network, make tries again.' >&2; exit 1; }

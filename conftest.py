@@ -1,0 +1,62 @@
+"""Strict nbval skips PNG pictures, their presence too; here they are compared, with a tolerance."""
+
+import base64
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib.image import imread
+
+# Kernels inherit this: they find the package uninstalled, and compute on the CPU whatever is there.
+ROOT = str(Path(__file__).parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
+os.environ["INCEPTION_EDU_DEVICE"] = "cpu"
+
+TOLERANCE = 0.02  # mean difference of two pictures in blocks of 8 pixels, of full scale
+
+
+def pictures(outputs: list) -> list[np.ndarray]:
+    """The PNG pictures of a cell's outputs, as grey values (h, w) between 0 and 1."""
+    png = [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})]
+    pixels = [imread(io.BytesIO(base64.b64decode(p))) for p in png]
+    return [p[..., :3].mean(-1) if p.ndim == 3 else p for p in pixels]
+
+
+def blocks(picture: np.ndarray) -> np.ndarray:
+    """A picture shrunk to the means of its blocks of 8x8 pixels."""
+    h, w = (n // 8 for n in picture.shape)
+    return picture[: h * 8, : w * 8].reshape(h, 8, w, 8).mean((1, 3))
+
+
+def difference(saved: list, now: list) -> str | None:
+    """What differs between the pictures of two lists of outputs; None where they look alike."""
+    saved, now = pictures(saved), pictures(now)
+    if len(saved) != len(now):
+        return f"pictures: {len(saved)} in the file, {len(now)} now"
+    for i, (a, b) in enumerate(zip(saved, now, strict=True)):
+        if a.shape != b.shape:
+            return f"picture {i}: {a.shape} pixels in the file, {b.shape} now"
+        apart = float(np.abs(blocks(a) - blocks(b)).mean())
+        if apart > TOLERANCE:
+            return f"picture {i} differs by {apart:.3f} of full scale (at most {TOLERANCE})"
+    return None
+
+
+def pytest_configure(config) -> None:
+    """Add the comparison of pictures to nbval's comparison of text, where nbval is used."""
+    if not getattr(config.option, "nbval", False):
+        return
+    from nbval.plugin import IPyNbCell
+
+    compare_text = IPyNbCell.compare_outputs
+
+    def compare_outputs(self, test, ref, skip_compare=None) -> bool:
+        if not compare_text(self, test, ref, skip_compare):
+            return False
+        found = difference(ref, test)
+        if found:
+            self.comparison_traceback.append(found)
+        return found is None
+
+    IPyNbCell.compare_outputs = compare_outputs

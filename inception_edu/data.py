@@ -1,0 +1,118 @@
+"""Data sets as tensors: load("fashion_mnist") -> train, valid, test; augmentation in batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inception_edu.layers import check_whole
+from inception_edu.sources import SOURCES, balanced_order, data_folder, read_npz
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images uint8 (n, c, h, w), labels int64 (n,); by channel, mean and std with white as 1."""
+
+    images: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> "Split":
+        """The same split in the device's memory, so that no batch is copied there again."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def batch(self, index: Tensor | slice, device="cpu") -> tuple[Tensor, Tensor]:
+        """The images chosen, normalised to float32 (n, c, h, w), and their labels (n,)."""
+        images, labels = self.images[index], self.labels[index]
+        if len(labels) == 0:
+            raise ValueError(f"index must choose at least one of {len(self)} images, got none")
+        x = images.to(device).float()
+        # Plain numbers channel by channel: copying tensors of means would stall a GPU every batch.
+        for c, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+            x[:, c].sub_(255 * mean).div_(255 * std)
+        return x, labels.to(device)
+
+    def batches(self, size: int, device="cpu") -> Iterator[tuple[Tensor, Tensor]]:
+        """All images in order, size at a time; ValueError where there are none or size <= 0."""
+        if len(self) == 0:
+            raise ValueError("this part has 0 images; load the data set with a larger valid")
+        check_whole("size", size, 1)
+        return (self.batch(slice(i, i + size), device) for i in range(0, len(self), size))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The parts of a data set (test: None where there is none), class names, mean and std."""
+
+    name: str
+    train: Split
+    valid: Split
+    test: Split | None
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def load(name, *, limit: int | None = None, valid: int = 5000, seed: int = 0) -> Dataset:
+    """A data set by name, or a .npz file in Keras's layout (x_train, y_train, x_test, y_test).
+
+    seed draws a class-balanced validation part from the training images; limit keeps that many
+    of train and valid together, in proportion. Raises ValueError, TypeError, FileNotFoundError.
+    """
+    name = str(name)
+    if name in SOURCES:
+        source, read = SOURCES[name]
+        images, labels, *test, classes = read(source, data_folder())
+    elif name.lower().endswith(".npz"):
+        images, labels, *test, classes = read_npz(Path(name).expanduser())
+    else:
+        known = ", ".join(SOURCES)
+        raise ValueError(f"name must be one of {known}, or the path of a .npz file, got {name!r}")
+    n = len(labels)
+    total = n if limit is None else limit
+    check_whole("valid", valid, 0, n - 1)
+    check_whole("limit", total, 1, n)
+    order = balanced_order(labels, seed)
+    if untaught := set(range(len(classes))) - set(labels[order[valid:]].tolist()):
+        lost = classes[min(untaught)]
+        raise ValueError(f"valid must leave images of class {lost!r} to train on, got {valid}")
+    # Each part is the beginning of its part without a limit, so no image ever changes sides.
+    held_out = total * valid // n
+    parts = order[valid : valid + total - held_out], order[:held_out]
+    scale = mean_and_std(images[parts[0]])
+    splits = [Split(images[part], labels[part], *scale) for part in parts]
+    return Dataset(Path(name).stem, *splits, Split(*test, *scale), tuple(classes), *scale)
+
+
+def augment(x: Tensor, generator: torch.Generator, *, shift: int = 2, flip: bool = True) -> Tensor:
+    """Shift each image of (n, c, h, w) by up to shift pixels and flip half of them left-right.
+
+    Edges are repeated into what a shift uncovers. The generator is the CPU's, so that every
+    device sees the same draws.
+    """
+    n, c, h, w = x.shape
+    check_whole("shift", shift, 0, min(h, w) - 1)
+    down, right = torch.randint(-shift, shift + 1, (2, n, 1), generator=generator)
+    rows = (torch.arange(h) + down).clamp(0, h - 1).to(x.device)
+    columns = (torch.arange(w) + right).clamp(0, w - 1)
+    if flip:
+        flipped = torch.rand((n, 1), generator=generator) < 0.5
+        columns = torch.where(flipped, w - 1 - columns, columns)
+    source = rows[:, :, None] * w + columns.to(x.device)[:, None, :]  # each pixel's place in x
+    return x.flatten(2).gather(2, source.view(n, 1, h * w).expand(-1, c, -1)).view(n, c, h, w)
+
+
+def mean_and_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """By channel of uint8 (n, c, h, w), with white as 1, from exact counts of the 256 values."""
+    value = torch.arange(256, dtype=torch.float64) / 255
+    share = torch.stack([x.flatten().bincount(minlength=256) for x in images.unbind(1)]).double()
+    share /= share.sum(1, keepdim=True)
+    mean = share @ value
+    std = (share * (value - mean[:, None]) ** 2).sum(1).sqrt()
+    return tuple(mean.tolist()), tuple(s or 1.0 for s in std.tolist())  # 1: one colour everywhere

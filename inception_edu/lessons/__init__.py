@@ -1,0 +1,1 @@
+"""One room per notebook, with its name: that lesson's explorers, figures and checks."""

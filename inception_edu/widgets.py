@@ -1,0 +1,114 @@
+"""Explorers: live where there is a kernel, picture and words everywhere else."""
+
+import html
+import time
+import traceback
+from collections.abc import Callable
+
+import ipywidgets
+from IPython.display import display
+
+from inception_edu.figures import Draw, describe, draw_curves, picture_bundle, png, render
+from inception_edu.history import History
+
+
+class Explorer:
+    """Controls, a pure `compute(**values) -> data`, `draw(fig, data)` and `words(data) -> str`.
+
+    `controls` maps compute's arguments to ipywidgets controls. Moving one replaces the bytes of
+    one Image widget, so nothing flickers and the page does not jump. The displayed output holds
+    the live view, the PNG as drawn and the words, which is what a page without a kernel shows.
+    """
+
+    def __init__(
+        self,
+        controls: dict[str, ipywidgets.Widget],
+        compute: Callable[..., object],
+        draw: Draw,
+        words: Callable[[object], str],
+        *,
+        title: str,
+        size: tuple[float, float] = (8, 3.6),
+    ) -> None:
+        self.controls, self.title, self.size = controls, title, size
+        self._compute, self._draw, self._words = compute, draw, words
+        # Both width and height are set: the cell keeps its height while a picture is replaced.
+        width, height = (str(round(inches * 100)) for inches in size)
+        self.picture = ipywidgets.Image(format="png", width=width, height=height)
+        self.text, self.message = ipywidgets.HTML(), ipywidgets.HTML()
+        heading = ipywidgets.HTML(f"<b>{html.escape(title)}</b>")
+        self.view = ipywidgets.VBox(
+            [heading, *controls.values(), self.message, self.picture, self.text]
+        )
+        for name, control in controls.items():
+            control.description = control.description or name
+            control.style.description_width = "11em"
+            control.layout.width = "34em"
+            control.observe(self._on_change, names="value")
+        self.update()
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The controls' values by name."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def update(self) -> None:
+        """Compute, draw and tell again from the controls' values."""
+        data = self._compute(**self.values)
+        fig = render(self._draw, data, self.size)
+        self.png, self.words, drawn = png(fig), self._words(data), describe(fig)
+        chosen = ", ".join(
+            f"{control.description} = {control.value}" for control in self.controls.values()
+        )
+        self.plain = f"{self.title}\n[{chosen}]\n{self.words}\n{drawn}"
+        self.picture.value = self.png
+        self.text.value = _pre(self.words, "aria-live='polite'")
+        self.message.value = ""
+
+    def _on_change(self, change: object) -> None:
+        try:
+            self.update()
+        except Exception:  # otherwise lost in the server's log
+            report = traceback.format_exc(limit=-2)
+            self.message.value = _pre(report, "role='alert'", "color: #b00020")
+
+    def __repr__(self) -> str:
+        return self.plain
+
+    def _ipython_display_(self, **kwargs: object) -> None:
+        # One raw bundle: ipywidgets 7 (Colab) and 8 show their own objects by different methods.
+        data, metadata = picture_bundle(self.png, self.plain)
+        display(widget_bundle(self.view) | data, metadata=metadata, raw=True)
+
+
+class LiveCurve:
+    """Watches `fit`: shows its curves, redrawn every few seconds while the training runs.
+
+    A page without a kernel shows the words of the first moment only; draw the finished curves
+    with `Picture(draw_curves, history, str)`.
+    """
+
+    def __init__(self, *, every_seconds: float = 3.0) -> None:
+        self.every_seconds, self._due = every_seconds, 0.0
+        self.picture = ipywidgets.Image(format="png", width="800", height="360")
+        self.text = ipywidgets.HTML()
+        self.view = ipywidgets.VBox([self.picture, self.text])
+
+    def __call__(self, history: History, done: bool) -> None:
+        if not self._due:
+            words = "While the training runs, its curves are drawn here."
+            display(widget_bundle(self.view) | {"text/plain": words}, raw=True)
+        if done or time.monotonic() >= self._due:
+            self.picture.value = png(render(draw_curves, history, (8, 3.6)))
+            self.text.value = _pre(str(history), "aria-live='polite'")
+            self._due = time.monotonic() + self.every_seconds
+
+
+def widget_bundle(view: ipywidgets.Widget) -> dict[str, dict]:
+    """The part of an output that a live front end replaces by the widget `view`."""
+    reference = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
+    return {"application/vnd.jupyter.widget-view+json": reference}
+
+
+def _pre(text: str, role: str, style: str = "") -> str:
+    return f"<pre {role} style='line-height: 1.3; {style}'>{html.escape(text)}</pre>"

@@ -1,0 +1,372 @@
+"""Running, normalising, checking, filling and stamping, on small notebooks made here."""
+
+import base64
+import copy
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from matplotlib.image import imsave
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import conftest
+from inception_edu.authoring.__main__ import main
+from inception_edu.authoring.check import check
+from inception_edu.authoring.fill import fill
+from inception_edu.authoring.notebook import code, dumps, keep_old, normalise, read
+from inception_edu.authoring.stamp import lessons, stamped
+
+ROOT = Path(__file__).parents[1]
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def text(source: str, *tags: str):
+    return new_markdown_cell(source, metadata={"tags": list(tags)} if tags else {})
+
+
+def cell(source: str, *tags: str, printed: str = "", count: int = 1):
+    outputs = [new_output("stream", name="stdout", text=printed)] if printed else []
+    metadata = {"tags": list(tags)} if tags else {}
+    return new_code_cell(source, metadata=metadata, outputs=outputs, execution_count=count)
+
+
+def head(title: str):
+    return text(f"# {title}\n\n**Question:** What is {title}?\n\n**Time:** 10 minutes")
+
+
+def picture(*, bar: int = 40, noise: float = 0.0, width: int = 96) -> str:
+    """A white picture with a black bar of that height, as a PNG in base64."""
+    pixels = 1 - noise * np.random.default_rng(0).random((64, width, 3))
+    pixels[64 - bar :, 32:64] = 0
+    file = io.BytesIO()
+    imsave(file, pixels, format="png")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def shown(png: str, words: str = "a bar"):
+    return new_output("display_data", data={"image/png": png, "text/plain": words})
+
+
+@pytest.fixture
+def series(tmp_path):
+    """Two lessons and a README, stamped and normalised."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    first = [text("", "map"), cell("print(42)", printed="42\n"), cell("x = 1")]
+    for title, cells in {"00 Start": first, "01 Cost": [cell("2 ** 10")]}.items():
+        nb = normalise(new_notebook(cells=[head(title), text("", "nav"), *cells]))
+        name = title.lower().replace(" ", "_")
+        (folder / f"{name}.ipynb").write_text(dumps(nb), encoding="utf-8")
+    (tmp_path / "README.md").write_text("# R\n<!-- lessons -->\nold\n<!-- /lessons -->\nend\n")
+    assert main(["stamp", *map(str, sorted(folder.iterdir()))]) == 0
+    return folder
+
+
+def test_run_twice_gives_the_same_bytes_on_the_cpu_beside_the_notebooks(
+    series, capsys, monkeypatch
+):
+    monkeypatch.delenv("INCEPTION_EDU_DEVICE")  # that pytest has set: run does so by itself
+    monkeypatch.delenv("PYTHONPATH")
+    path = series / "01_cost.ipynb"
+    nb = read(path)
+    nb.cells += [
+        cell("import os, time, inception_edu"),
+        cell("print(os.environ['INCEPTION_EDU_DEVICE'], os.listdir())"),
+        cell("print(time.perf_counter())", "nbval-ignore-output"),
+        *[cell("1") for _ in range(6)],
+    ]
+    nb.metadata["widgets"] = {}
+    path.write_text(dumps(nb), encoding="utf-8")
+    assert main(["run", str(path)]) == 0
+    once = path.read_text(encoding="utf-8")
+    assert "cpu" in once and "00_start.ipynb" in once and check(path) == []
+    assert "01_cost.ipynb: " in capsys.readouterr().out
+    assert main(["run", str(path)]) == 0
+    assert path.read_text(encoding="utf-8") == once
+    assert main(["run", "--fresh", str(path)]) == 0
+    assert path.read_text(encoding="utf-8") != once
+
+
+def test_a_cell_that_fails_is_named_and_nothing_is_saved(series, capsys):
+    path = series / "01_cost.ipynb"
+    nb = read(path)
+    nb.cells += [cell("print(7)"), cell("1 / 0")]
+    path.write_text(dumps(nb), encoding="utf-8")
+    before = path.read_text(encoding="utf-8")
+    assert main(["run", str(path)]) == 1
+    assert path.read_text(encoding="utf-8") == before
+    said = capsys.readouterr().out
+    assert "01_cost.ipynb: cell 4 failed" in said and "ZeroDivisionError" in said
+
+
+def test_nbval_passes_a_lesson_and_notices_a_changed_number_and_a_blank_figure(tmp_path):
+    draw = f"display({{'image/png': {picture()!r}, 'text/plain': 'a bar'}}, raw=True)"
+    exercise = "print('\\u2714 Exercise 1: right')"
+    figure = cell(draw, count=2)
+    figure.outputs = [shown(picture(noise=0.01))]
+    done = cell(exercise, printed="\u25ab Exercise 1: not attempted yet (put it in)\n", count=3)
+    right = new_notebook(cells=[cell("print(6 * 7)", printed="42\n"), figure, done])
+    copies = {name: copy.deepcopy(right) for name in ("right", "number", "blank", "exercise")}
+    copies["number"].cells[0].outputs[0].text = "43\n"
+    copies["blank"].cells[1].outputs = [shown(picture(bar=1))]
+    copies["exercise"].cells[2].outputs[0].text = "\u2718 Exercise 1: not right yet (why)\n"
+    for name, nb in copies.items():
+        (tmp_path / f"{name}.ipynb").write_text(dumps(nb), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "--nbval", "-c", "pyproject.toml", "-p", "conftest"]
+    command += ["--rootdir=.", "--color=no", "-rA", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    lines = [x.split(" - ")[0] for x in done.stdout.splitlines() if x[:6] in ("PASSED", "FAILED")]
+    failed = sorted(x.split()[1].split("/")[-1] + x[-2:] for x in lines if x[0] == "F")
+    assert failed == ["blank.ipynb::Cell 1", "exercise.ipynb::Cell 2", "number.ipynb::Cell 0"]
+    assert len(lines) == 12 and "of full scale" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("now", "found"),
+    [
+        ([shown(picture())], None),
+        ([shown(picture(noise=0.01))], None),
+        ([shown(picture(bar=20))], "differs by"),
+        ([shown(picture(bar=1))], "differs by"),
+        ([], "1 in the file, 0 now"),
+        ([shown(picture()), shown(picture())], "1 in the file, 2 now"),
+        ([shown(picture(width=48))], "pixels"),
+    ],
+)
+def test_pictures_are_compared_with_a_tolerance(now, found):
+    said = conftest.difference([shown(picture())], now)
+    assert said is None if found is None else found in said
+
+
+def untidy() -> nbformat.NotebookNode:
+    """A notebook as a session in Jupyter leaves it."""
+    bar = new_output("stream", name="stdout", text="10 %\r50 %\r")
+    done = new_output("stream", name="stdout", text="done\nnext\n")
+    view = new_output("execute_result", data={WIDGET: {"model_id": "a"}, "text/plain": "21"})
+    view.execution_count = 17
+    run = new_code_cell("f()", outputs=[bar, done, view], execution_count=17)
+    run.metadata = nbformat.from_dict({"collapsed": True, "tags": ["long", "a"], "execution": {}})
+    nb = new_notebook(cells=[text("words"), run, cell("2", count=3)])
+    nb.metadata = nbformat.from_dict(
+        {"widgets": {}, "kernelspec": {"name": "other", "display_name": "My env"}}
+    )
+    return nb
+
+
+def test_normalise_drops_what_belongs_to_one_session():
+    nb = normalise(untidy())
+    assert [c.id for c in nb.cells] == ["cell-00", "cell-01", "cell-02"]
+    assert [c.execution_count for c in code(nb)] == [1, 2]
+    assert nb.metadata.kernelspec.name == "python3" and "widgets" not in nb.metadata
+    run = nb.cells[1]
+    assert run.metadata == {"tags": ["a", "long"]}
+    assert [o.output_type for o in run.outputs] == ["stream", "execute_result"]
+    assert run.outputs[0].text == "done\nnext\n"
+    assert run.outputs[1].data == {"text/plain": "21"} and run.outputs[1].execution_count == 1
+
+
+def test_normalise_is_idempotent_and_ends_the_file_with_one_newline():
+    once = dumps(normalise(untidy()))
+    assert dumps(normalise(nbformat.reads(once, as_version=4))) == once
+    assert once.endswith("}\n") and '\n "cells"' in once
+
+
+def pair(**changed):
+    """A notebook before and after a run: a compared picture, then an uncompared time."""
+    old = new_notebook(cells=[cell("draw()"), cell("time()", "nbval-ignore-output")])
+    old.cells[0].outputs = [shown(picture())]
+    old.cells[1].outputs = [new_output("stream", name="stdout", text="1.0 s\n")]
+    new = copy.deepcopy(old)
+    new.cells[0].outputs = [
+        shown(changed.get("png", picture(noise=0.01)), changed.get("words", "a bar"))
+    ]
+    new.cells[1].outputs[0].text = "2.0 s\n"
+    return old, new  # fmt: skip
+
+
+def test_a_picture_drawn_alike_and_an_uncompared_output_keep_their_old_bytes():
+    old, new = pair()
+    assert new != old
+    keep_old(old, new)
+    assert new == old
+
+
+@pytest.mark.parametrize("changed", [{"words": "two bars"}, {"png": picture(bar=9)}])
+def test_what_changed_is_kept_new_and_with_it_the_uncompared_outputs(changed):
+    old, new = pair(**changed)
+    after = copy.deepcopy(new)
+    keep_old(old, new)
+    assert new == after
+
+
+def edited(path: Path, change) -> list[str]:
+    """The faults of a lesson after a change to its notebook."""
+    nb = read(path)
+    change(nb)
+    path.write_text(dumps(nb), encoding="utf-8")
+    return check(path)
+
+
+def test_a_stamped_and_normalised_lesson_has_no_fault(series):
+    assert [fault for path in series.iterdir() for fault in check(path)] == []
+    assert check(series.parent / "README.md") == []
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("interact(f)", "interact"),
+        ("w.interactive_output(f, {})", "interactive_output"),
+        ("out = Output()", "Output("),
+        ("clear_output(wait=True)", "clear_output"),
+        ("update_display(1)", "update_display"),
+        ("plot(x);", ";"),
+        ("plot(x);  \n", ";"),
+        ("# NBVAL_SKIP\nf()", "NBVAL_SKIP"),
+        ("open('/mnt/me/data')", "/mnt/me"),
+        (r"open('C:\data')", r"C:\data"),
+    ],
+)
+def test_check_notices_what_does_not_belong_in_code(series, source, fault):
+    (said,) = edited(series / "00_start.ipynb", lambda nb: code(nb)[1].update(source=source))
+    assert fault in said and said.startswith("00_start.ipynb: cell 4: ")
+
+
+@pytest.mark.parametrize("source", ["Outputs(1)", "x = ';'", "interaction = 1", "a / b / tmp", "1"])
+def test_check_leaves_innocent_code_alone(series, source):
+    assert edited(series / "00_start.ipynb", lambda nb: code(nb)[1].update(source=source)) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "fault"),
+    [
+        (new_output("stream", name="stderr", text="oh"), "stderr"),
+        (new_output("error", ename="E", evalue="", traceback=[]), "error"),
+        (new_output("stream", name="stdout", text="<a at 0x7f00aa11bb22>"), "0x7f00aa11bb22"),
+        (new_output("display_data", data={"text/html": "<b>/tmp/x</b>"}), "/tmp/x"),
+    ],
+)
+def test_check_notices_outputs_that_cannot_be_the_same_elsewhere(series, output, fault):
+    (said,) = edited(series / "00_start.ipynb", lambda nb: code(nb)[1].update(outputs=[output]))
+    assert fault in said
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda nb: code(nb)[1].update(execution_count=None), "not run from top to bottom"),
+        (lambda nb: code(nb)[1].update(execution_count=1), "not run from top to bottom"),
+        (lambda nb: nb.metadata.update(widgets={}), "not normalised"),
+        (lambda nb: nb.cells[0].update(id="abc"), "not normalised"),
+        (lambda nb: code(nb)[0].metadata.update(tags=["nbval-skip"]), "nbval-skip"),
+        (lambda nb: code(nb)[0].metadata.update(tags=["raises-exception"]), "raises-exception"),
+        (lambda nb: code(nb)[0].metadata.update(tags=["nbval-ignore-output"]), "15 %"),
+        (lambda nb: nb.cells[1].update(source="[Next](07.ipynb)"), "stamp"),
+        (lambda nb: nb.cells[2].update(source="my table"), "stamp"),
+        (lambda nb: nb.cells[1].update(metadata={}), 'no cell tagged "nav"'),
+    ],
+)
+def test_check_notices_a_lesson_out_of_order(series, change, fault, capsys):
+    (said,) = edited(series / "00_start.ipynb", change)
+    assert fault in said
+    assert main(["check", str(series / "00_start.ipynb")]) == 1
+    assert capsys.readouterr().out == said + "\n"
+
+
+FOLDED = """Try it.
+<details><summary>Hint 1</summary>
+
+```python
+hint
+```
+</details>
+<details><summary>Solution</summary>
+
+```python
+def f(x):
+    return 2 * x
+```
+</details>"""
+
+
+def test_fill_takes_each_exercise_s_own_solution_and_no_hint():
+    other = FOLDED.replace("2 * x", "3 * x").replace(">Solution", ">One solution")
+    first, second = cell("...", "exercise"), cell("...", "exercise")
+    nb = fill(new_notebook(cells=[first, text(FOLDED), cell("f(1)"), second, text(other)]))
+    assert [c.source for c in code(nb)] == [
+        "def f(x):\n    return 2 * x",
+        "f(1)",
+        "def f(x):\n    return 3 * x",
+    ]
+
+
+def test_an_exercise_without_its_own_solution_is_an_error():
+    hint = text(FOLDED.split("<details><summary>Solution")[0])
+    first, second = cell("...", "exercise"), cell("...", "exercise")
+    for cells in ([first, hint], [first, second, text(FOLDED)], [text(FOLDED), first]):
+        with pytest.raises(ValueError, match="needs a folded solution"):
+            fill(new_notebook(cells=copy.deepcopy(cells)))
+
+
+def test_only_the_quick_filling_leaves_out_what_trains_for_long():
+    cells = [cell("fit()", "long"), cell("plot()", "after-long"), cell("1")]
+    assert len(fill(new_notebook(cells=cells)).cells) == 3
+    assert [c.source for c in fill(new_notebook(cells=cells), quick=True).cells] == ["1"]
+
+
+def test_fill_writes_copies_and_leaves_the_lessons_alone(series, tmp_path):
+    before = {path: path.read_bytes() for path in series.iterdir()}
+    out = tmp_path / "out"
+    assert main(["fill", "--out", str(out), *map(str, sorted(series.iterdir()))]) == 0
+    assert sorted(x.name for x in out.iterdir()) == sorted(x.name for x in series.iterdir())
+    assert {path: path.read_bytes() for path in series.iterdir()} == before
+
+
+def test_stamps_name_the_lessons_that_exist_and_no_other(series):
+    first, last = read(series / "00_start.ipynb"), read(series / "01_cost.ipynb")
+    assert first.cells[1].source == "[Contents](00_start.ipynb) · [01 Cost](01_cost.ipynb) →"
+    assert last.cells[1].source == "← [00 Start](00_start.ipynb) · [Contents](00_start.ipynb)"
+    assert "| [01 Cost](01_cost.ipynb) | What is 01 Cost? | 10 |" in first.cells[2].source
+    readme = (series.parent / "README.md").read_text(encoding="utf-8")
+    assert "[01 Cost](notebooks/01_cost.ipynb)" in readme and "old" not in readme
+    assert readme.startswith("# R\n") and readme.endswith("<!-- /lessons -->\nend\n")
+
+
+def test_a_new_lesson_makes_the_old_stamps_stale(series):
+    nb = read(series / "01_cost.ipynb")
+    nb.cells[0] = head("02 Block")
+    (series / "02_block.ipynb").write_text(dumps(nb), encoding="utf-8")
+    stale = [check(path) for path in sorted(series.iterdir())]
+    assert all(stale) and len(stale) == 3
+    assert check(series.parent / "README.md") != []
+    assert main(["stamp", *map(str, sorted(series.iterdir()))]) == 0
+    assert "02_block" in (series / "01_cost.ipynb").read_text(encoding="utf-8")
+    assert stamped(series / "00_start.ipynb") == (series / "00_start.ipynb").read_text("utf-8")
+
+
+@pytest.mark.parametrize("line", ["# ", "**Question:**", "**Time:**"])
+def test_a_first_cell_without_a_line_is_named(series, line, capsys):
+    nb = read(series / "01_cost.ipynb")
+    nb.cells[0].source = nb.cells[0].source.replace(line, "no ", 1)
+    (series / "01_cost.ipynb").write_text(dumps(nb), encoding="utf-8")
+    with pytest.raises(ValueError, match="01_cost.ipynb: its first cell must have the lines"):
+        lessons(series)
+    assert main(["stamp", str(series / "00_start.ipynb")]) == 1
+    assert "01_cost.ipynb: its first cell" in capsys.readouterr().out
+
+
+def test_measure_calls_the_series(monkeypatch):
+    calls = []
+    module = type(sys)("inception_edu.lessons.series")
+    module.measure_all = lambda: calls.append("measured")
+    monkeypatch.setitem(sys.modules, "inception_edu.lessons.series", module)
+    assert main(["measure"]) == 0 and calls == ["measured"]
+
+
+def test_a_missing_notebook_is_named(tmp_path, capsys):
+    assert main(["check", str(tmp_path / "07.ipynb")]) == 1
+    assert "07.ipynb" in capsys.readouterr().out

@@ -1,0 +1,125 @@
+import base64
+import io
+import struct
+
+import matplotlib
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from inception_edu.figures import (
+    COLOURS,
+    STYLE,
+    Picture,
+    describe,
+    draw_curves,
+    picture_bundle,
+    png,
+    render,
+)
+from inception_edu.history import History, Recipe
+
+
+def draw(fig, data):
+    """Two axes with something of every kind that is counted."""
+    bars, rest = fig.subplots(1, 2)
+    bars.bar(range(len(data)), data, label="bars")
+    bars.set_title("Three  bars\nhigh")
+    bars.legend()
+    rest.plot(data)
+    rest.plot(data[::-1])
+    rest.imshow([[0, 1]])
+    rest.scatter(data, data)
+    rest.annotate("here", (0, 0))
+    rest.set_title("Mixed", loc="center")
+
+
+def words(data):
+    return f"sum {sum(data)}"
+
+
+def pixels(data):
+    return struct.unpack(">II", data[16:24])
+
+
+def test_describe_counts_what_is_drawn_axes_by_axes():
+    told = '[picture: "Three bars high"; 3 bars or patches, 1 legend entries | '
+    told += '"Mixed"; 2 lines, 1 images, 1 collections, 1 labels]'
+    assert describe(render(draw, [1, 2, 3], (6, 3))) == told
+    assert "4 bars" in describe(render(draw, [1, 2, 3, 4], (6, 3)))
+    assert describe(Figure()) == "[picture: ]"
+
+
+@pytest.mark.parametrize("size", [(8, 3.6), (5, 2), (3, 8)])
+def test_png_has_100_pixels_an_inch_and_is_the_same_twice(size):
+    first, second = (png(render(draw, [1, 2, 3], size)) for _ in range(2))
+    assert first[:8] == b"\x89PNG\r\n\x1a\n" and pixels(first) == tuple(100 * n for n in size)
+    assert first == second != png(render(draw, [1, 2, 4], size))
+    assert not any(key in first for key in (b"Software", b"tEXt", b"tIME"))
+
+
+def test_style_is_set_while_drawing_and_left_alone_outside():
+    def check(fig, data):
+        sizes.append(matplotlib.rcParams["font.size"])
+
+    sizes, before = [], dict(matplotlib.rcParams)
+    assert before["font.size"] != STYLE["font.size"]
+    assert isinstance(render(check, None, (2, 2)), Figure)
+    png(render(check, None, (2, 2)))
+    assert sizes == [STYLE["font.size"]] * 2
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_every_branch_has_a_colour_of_its_own():
+    branches = [COLOURS[f"branch{name}"] for name in ("1x1", "3x3", "5x5", "_pool")]
+    assert len(set(branches)) == 4 and COLOURS["before"] != COLOURS["after"]
+
+
+def test_picture_is_one_bundle_of_png_words_and_alt_text():
+    picture = Picture(draw, [1, 2, 3], words, size=(6, 3))
+    data, metadata = picture._repr_mimebundle_()
+    assert set(data) == {"image/png", "text/plain"}
+    assert (
+        base64.b64decode(data["image/png"]) == picture.png == png(render(draw, [1, 2, 3], (6, 3)))
+    )
+    first, second = data["text/plain"].splitlines()
+    assert first == "sum 6" and second.startswith('[picture: "Three bars high"; 3 bars')
+    assert repr(picture) == data["text/plain"]
+    assert metadata == {"image/png": {"alt": data["text/plain"]}}
+
+
+def test_picture_draws_and_tells_the_data_that_it_is_given():
+    one, other = Picture(draw, [1, 2, 3], words), Picture(draw, [3, 2, 2], words)
+    assert one.png != other.png and repr(one) != repr(other)
+    assert pixels(one.png) == (800, 360)
+
+
+def test_picture_bundle_keeps_bytes_and_words():
+    data, metadata = picture_bundle(b"abc", "words")
+    assert data == {"image/png": "YWJj", "text/plain": "words"}
+    assert metadata["image/png"]["alt"] == "words"
+
+
+def history(losses=(2.3, 2.0, 1.5), rows=((2, 0.4), (3, 0.6))):
+    rows = [dict(step=step, valid_loss=1.0, valid_accuracy=a) for step, a in rows]
+    return History(
+        recipe=Recipe(steps=3), device="cpu", precision="float32", losses=list(losses), rows=rows
+    )
+
+
+def test_curves_show_each_loss_its_running_mean_and_the_accuracy_in_percent():
+    fig = render(draw_curves, history(), (8, 3.6))
+    loss, accuracy = fig.axes
+    raw, mean = loss.lines
+    assert list(raw.get_xdata()) == [1, 2, 3] and list(raw.get_ydata()) == [2.3, 2.0, 1.5]
+    assert list(mean.get_ydata()) == pytest.approx([2.3, 2.285, 2.24575])
+    assert list(accuracy.lines[0].get_xdata()) == [2, 3]
+    assert list(accuracy.lines[0].get_ydata()) == pytest.approx([40, 60])
+    assert "%" in accuracy.get_ylabel() and loss.get_xlabel() == "step"
+
+
+@pytest.mark.parametrize("empty", [dict(losses=()), dict(rows=()), dict(losses=(), rows=())])
+def test_curves_can_be_drawn_before_there_is_anything_to_draw(empty):
+    picture = Picture(draw_curves, history(**empty), str)
+    assert repr(picture).startswith("step ")
+    assert imread(io.BytesIO(picture.png)).shape[:2] == (360, 800)

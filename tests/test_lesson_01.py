@@ -1,0 +1,302 @@
+import re
+import struct
+
+import pytest
+import torch
+
+from inception_edu.cost import conv_cost
+from inception_edu.googlenet import TABLE_1, Inception
+from inception_edu.lessons import counting_the_cost as lesson, counting_the_cost_checks as checks
+
+BRANCHES = ["branch1x1", "branch3x3", "branch5x5", "branch_pool"]
+
+
+def cells(text):
+    """A table of text as rows of cells."""
+    return [re.split("  +", line) for line in text.splitlines()]
+
+
+def moved(explorer, **values):
+    """The explorer's words after its controls were set, and that its picture changed."""
+    before = explorer.picture.value
+    for name, value in values.items():
+        explorer.controls[name].value = value
+    assert explorer.message.value == "" and explorer.values | values == explorer.values
+    assert explorer.picture.value != before
+    assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 800
+    return explorer.words
+
+
+# --- exercise 1
+
+
+def right(c_in, c_out, k, size, stride, padding, groups, bias):
+    out = (size + 2 * padding - k) // stride + 1
+    weights = k * k * c_in // groups * c_out
+    return weights + bias * c_out, weights * out * out
+
+
+def wrong(params=lambda p, s: p, macs=lambda m, s: m):
+    """The right function with its results changed by the shape."""
+
+    def cost(**shape):
+        p, m = right(**shape)
+        return params(p, shape), macs(m, shape)
+
+    return cost
+
+
+def forgets_c_in(macs, s):
+    return macs // (s["c_in"] // s["groups"])
+
+
+def takes_the_input_size(macs, s):
+    return s["k"] ** 2 * s["c_in"] // s["groups"] * s["c_out"] * s["size"] ** 2
+
+
+def raises(**shape):
+    raise NotImplementedError("not yet")
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "reason"),
+    [
+        (right, "right", ""),
+        (lambda *a, **s: conv_cost(**s)[:2], "right", ""),
+        (wrong(macs=forgets_c_in), "not right yet", "is c_in left out?"),
+        (wrong(macs=takes_the_input_size), "not right yet", "output's pixels, not the input's"),
+        (wrong(macs=lambda m, s: m * s["groups"]), "not right yet", "c_in / groups channels only"),
+        (
+            wrong(params=lambda p, s: p - s["bias"] * s["c_out"]),
+            "not right yet",
+            "the MACs are right; a bias adds c_out parameters",
+        ),
+        (wrong(params=lambda p, s: p + s["c_out"]), "not right yet", "the MACs are right"),
+        (
+            wrong(
+                params=lambda p, s: (
+                    (p - s["bias"] * s["c_out"]) * s["groups"] + s["bias"] * s["c_out"]
+                )
+            ),
+            "not right yet",
+            "groups divide c_in",
+        ),
+        (wrong(macs=lambda m, s: 2 * m), "not right yet", "expected ("),
+        (raises, "not right yet", "it raised NotImplementedError: not yet"),
+        (lambda c_in, c_out: (1, 2), "not right yet", "it raised TypeError"),
+        (lambda **s: sum(right(**s)), "not right yet", "return two numbers, (params, macs), got"),
+        (lambda **s: [*right(**s)], "not right yet", "return two numbers, (params, macs), got ["),
+        (lambda **s: "12", "not right yet", "(params, macs), got '12'"),
+        (12, "not right yet", "'int' object is not callable"),
+        (..., "not attempted yet", ""),
+    ],
+)
+def test_exercise_1_gives_the_reason_that_is_meant(answer, state, reason, capsys):
+    checks.exercise_1.check(answer)
+    line = capsys.readouterr().out
+    assert checks.exercise_1.state == state and reason in line and line.count("\n") == 1
+    assert ("(" in line) == (state == "not right yet")
+
+
+def test_exercise_1_unattempted_stub_is_not_judged(capsys):
+    def cost(c_in, c_out, k, size, stride=1, padding=0, groups=1, bias=False):
+        """Numbers -> (params, MACs) of a convolution."""
+        ...
+
+    checks.exercise_1.check(cost)
+    assert capsys.readouterr().out == "▫ Exercise 1: not attempted yet\n"
+
+
+def test_random_shapes_of_exercise_1_hold_every_kind_and_are_the_same_each_time():
+    shapes = checks.random_shapes(12)
+    assert shapes == checks.random_shapes(12) != checks.random_shapes(12, seed=2)
+    for name, values in dict(groups={1, 2, 4}, stride={1, 2}, bias={True, False}).items():
+        assert {shape[name] for shape in shapes} == values
+    assert len({shape["padding"] for shape in shapes}) > 2
+
+
+@pytest.mark.parametrize("shape", checks.random_shapes(12))
+def test_counted_equals_the_closed_form(shape):
+    assert checks.counted(shape) == right(**shape) == conv_cost(**shape)[:2]
+
+
+# --- exercises 2 and 3
+
+
+def test_reduce_of_51_channels_costs_39_664_128_macs_and_52_too_many():
+    assert checks.detour_macs(16) == 12_443_648
+    assert checks.detour_macs(51) == 39_664_128 <= checks.LIMIT < checks.detour_macs(52)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "reason"),
+    [
+        (51, "right", ""),
+        (52, "not right yet", "52 channels cost 40,441,856 MACs, above 40,000,000"),
+        (50, "not right yet", "50 fits, but 51 would still fit: 39,664,128 MACs"),
+        (51.0, "not right yet", "give a whole number of channels, got 51.0"),
+        ("51", "not right yet", "got '51'"),
+        (True, "not right yet", "got True"),
+        (0, "not right yet", "got 0"),
+        (-1, "not right yet", "got -1"),
+        (None, "not right yet", "got None"),
+        (..., "not attempted yet", ""),
+    ],
+)
+def test_exercise_2_judges(answer, state, reason, capsys):
+    checks.exercise_2.check(answer)
+    line = capsys.readouterr().out
+    assert checks.exercise_2.state == state and reason in line
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "reason"),
+    [
+        ({"params": 1, "macs": 4}, "right", ""),
+        ({"params": 1.0, "macs": 4.0}, "right", ""),
+        ({"params": 4, "macs": 4}, "not right yet", "params: 4 is not it; the same weights"),
+        ({"params": 1, "macs": 2}, "not right yet", "macs: 2 is not it; height and width both"),
+        ({"params": 1, "macs": "4"}, "not right yet", "macs: 4 is not it"),
+        ({"params": 1}, "not right yet", "KeyError: 'macs'"),
+        ([1, 4], "not right yet", "it raised TypeError"),
+        (..., "not attempted yet", ""),
+        ({"params": 1, "macs": ...}, "not attempted yet", ""),
+        ({"params": ..., "macs": ...}, "not attempted yet", ""),
+    ],
+)
+def test_exercise_3_judges(answer, state, reason, capsys):
+    checks.exercise_3.check(answer)
+    line = capsys.readouterr().out
+    assert checks.exercise_3.state == state and reason in line
+
+
+# --- figures and explorers
+
+
+def test_photo_is_small_colourful_and_between_0_and_1():
+    photo = lesson.photo()
+    assert photo.shape == (3, 100, 150) and photo.dtype == torch.float32
+    assert 0 <= photo.min() < 0.2 and 0.8 < photo.max() <= 1
+    assert not torch.equal(photo[0], photo[2])
+
+
+def test_photos_are_shown_side_by_side_with_their_brightness():
+    photo = lesson.photo()
+    told = repr(lesson.show_photos(colour=photo, grey=photo.mean(0, keepdim=True)))
+    mean = f"{photo.mean():.3f}"
+    assert told.startswith(f"colour: mean brightness {mean}, grey: mean brightness {mean}\n")
+    assert '"colour"; 1 images | "grey"; 1 images' in told
+
+
+def test_direct_5x5_costs_120_422_400_macs_and_the_detour_2_408_448_and_10_035_200():
+    bars = lesson.detour()
+    assert bars == {
+        "direct": {"convolution": (120_422_400, 153_600)},
+        "detour": {"1x1 reduce": (2_408_448, 3_072), "convolution": (10_035_200, 12_800)},
+    }
+    assert lesson.total(bars["detour"]) == 12_443_648
+    assert repr(lesson.show_detour()).splitlines()[2].split() == [
+        "detour",
+        "10,035,200",
+        "2,408,448",
+        "12,443,648",
+        "15,872",
+    ]
+    assert '"The detour costs 9.68 times less"' in repr(lesson.show_detour())
+
+
+@pytest.mark.parametrize(
+    ("c_in", "reduce", "c_out", "k", "grid"), [(16, 1, 8, 1, 7), (832, 192, 384, 7, 56)]
+)
+def test_detour_of_any_widths_equals_the_closed_form_by_hand(c_in, reduce, c_out, k, grid):
+    bars = lesson.detour(c_in, reduce, c_out, k, grid)
+    assert lesson.total(bars["direct"]) == grid**2 * c_in * c_out * k * k
+    assert lesson.total(bars["detour"]) == grid**2 * reduce * (c_in + c_out * k * k)
+
+
+def test_chain_stops_where_a_width_is_0():
+    assert [c.macs for c in lesson.chain(4, 2, (3, 1), (2, 3))] == [48, 216]
+    assert lesson.chain(4, 2, (0, 1), (2, 3)) == lesson.chain(4, 2, (3, 1), (0, 3)) == []
+
+
+def test_cost_explorer_starts_at_the_papers_5x5_branch_and_follows_its_sliders():
+    explorer = lesson.cost_explorer()
+    assert explorer.values == dict(c_in=192, reduce=16, c_out=32, k=5, grid=28)
+    assert explorer.words == lesson.words_bars(lesson.detour())
+    told = cells(moved(explorer, c_in=64, reduce=4, c_out=8, k=3, grid=7))
+    assert told[1][-2:] == [f"{49 * 64 * 8 * 9:,}", f"{64 * 8 * 9:,}"]
+    assert told[2][-2] == f"{49 * 4 * (64 + 8 * 9):,}"
+
+
+@pytest.mark.parametrize("name", ["c_in", "reduce", "c_out", "k", "grid"])
+def test_cost_explorer_survives_both_ends_of_every_slider(name):
+    explorer = lesson.cost_explorer()
+    control = explorer.controls[name]
+    ends = [control.options[i] for i in (0, -1)] if hasattr(control, "options") else None
+    for end in ends or (control.min, control.max):
+        moved(explorer, **{name: end})
+
+
+def test_detour_that_costs_more_says_so():
+    explorer = lesson.cost_explorer()
+    moved(explorer, k=1, reduce=192)
+    assert '"The detour costs 7.00 times as much"' in explorer.plain  # 192 (192 + 32) / (192 32)
+
+
+def test_block_3a_naive_has_308_281_344_macs_and_reduced_128_049_152():
+    bars = lesson.block_bars()
+    assert [list(parts) for parts in bars.values()] == [BRANCHES, BRANCHES]
+    assert lesson.total(bars["naive"]) == 308_281_344
+    assert sum(weights for _, weights in bars["naive"].values()) == 393_216
+    assert lesson.total(bars["reduced"]) == 128_049_152
+    assert sum(weights for _, weights in bars["reduced"].values()) == 163_328
+    block = Inception(192, TABLE_1["3a"])
+    for name, branch in block.items():
+        assert bars["reduced"][name][1] == sum(
+            p.numel() for p in branch.parameters() if p.ndim == 4
+        )
+
+
+def test_budget_game_starts_over_the_budget_and_is_not_won():
+    game = lesson.budget_game()
+    assert game.values == dict(reduce3=96, reduce5=16, pool_proj=32)
+    assert game.words.endswith("4 of 4 branches alive; not won yet")
+    assert "over the budget" in game.plain and lesson.BUDGET == 100_000_000
+
+
+def test_budget_game_can_be_won():
+    game = lesson.budget_game()
+    told = moved(game, reduce3=64)
+    macs = lesson.total(lesson.block_bars(64, 16, 32)["reduced"])
+    assert macs < 100_000_000 and f"{macs:,}" in told
+    assert told.endswith("4 of 4 branches alive; won")
+    assert f'"Block 3a at {macs / 1e6:.1f} million MACs: under the budget"' in game.plain
+
+
+@pytest.mark.parametrize("name", ["reduce3", "reduce5", "pool_proj"])
+def test_budget_game_is_not_won_with_a_dead_branch(name):
+    game = lesson.budget_game()
+    moved(game, reduce3=64)
+    told = moved(game, **{name: 0})
+    dead = {"reduce3": "branch3x3", "reduce5": "branch5x5", "pool_proj": "branch_pool"}[name]
+    assert lesson.block_bars(**game.values)["reduced"][dead] == (0, 0)
+    assert told.endswith("3 of 4 branches alive; not won yet")
+
+
+def test_budget_itself_is_not_under_the_budget():
+    bars = {
+        "naive": lesson.block_bars()["naive"],
+        "reduced": dict.fromkeys(BRANCHES, (25_000_000, 1)),
+    }
+    assert lesson.words_game(bars).endswith("not won yet")
+    bars["reduced"] |= {"branch1x1": (24_999_999, 1)}
+    assert lesson.words_game(bars).endswith("; won")
+
+
+def test_bars_are_told_as_a_table_with_their_sums():
+    bars = {"one": {"branch1x1": (1000, 2), "branch_pool": (30, 4)}, "two": {"branch1x1": (5, 6)}}
+    assert cells(lesson.words_bars(bars)) == [
+        ["MACs", "1x1", "pool", "total", "weights"],
+        ["one", "1,000", "30", "1,030", "6"],
+        ["two", "5", "0", "5", "6"],
+    ]

@@ -1,0 +1,104 @@
+"""The lessons as they are saved: in order, within STYLE's budgets, and right once filled in."""
+
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+from inception_edu.authoring.__main__ import execute
+from inception_edu.authoring.check import check
+from inception_edu.authoring.fill import FOLD, fill
+from inception_edu.authoring.notebook import code, read, tags
+
+ROOT = Path(__file__).parents[1]
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+BUDGETS = {  # least and most
+    "cells": (30, 60),
+    "words of text": (1000, 1800),
+    "median lines of a code cell": (0, 4),
+    "lines of the longest code cell": (0, 20),
+    "words of the longest text cell": (0, 90),
+    "lines of the set-up cell": (0, 6),
+    "lines of code up to the first figure": (0, 10),
+    "kilobytes": (0, 400),
+}
+OWN_BUDGETS = {"00": {"cells": (15, 30), "words of text": (400, 900)}}
+
+
+def measures(path: Path) -> dict[str, float]:
+    """What the budgets limit. What is folded (hints, solutions, answers) or stamped is not read in
+    one go, so its words don't count; a code cell's blank lines don't either."""
+    nb = read(path)
+    texts = [
+        FOLD.sub("", cell.source)
+        for cell in nb.cells
+        if cell.cell_type == "markdown" and not tags(cell) & {"nav", "map"}
+    ]
+    words = [len(re.findall(r"\S*\w\S*", text)) for text in texts]
+    lines = [len(re.findall(r"^.*\S", cell.source, re.M)) for cell in code(nb)]
+    drawn = [any("image/png" in out.get("data", {}) for out in c.outputs) for c in code(nb)]
+    values = (
+        len(nb.cells),
+        sum(words),
+        statistics.median(lines),
+        max(lines),
+        max(words),
+        lines[0],
+        sum(lines[: drawn.index(True) + 1]) if any(drawn) else float("inf"),
+        path.stat().st_size / 1000,
+    )
+    return dict(zip(BUDGETS, values, strict=True))
+
+
+def over_budget(path: Path) -> list[str]:
+    """One line per budget missed."""
+    limits = BUDGETS | OWN_BUDGETS.get(path.name[:2], {})
+    return [
+        f"{path.name}: {value:g} {name}, allowed are {limits[name][0]} to {limits[name][1]}"
+        for name, value in measures(path).items()
+        if not limits[name][0] <= value <= limits[name][1]
+    ]
+
+
+@every_lesson
+def test_a_lesson_is_saved_as_run_and_normalised(path):
+    assert check(path) == []
+
+
+@every_lesson
+def test_a_lesson_keeps_its_budgets(path):
+    assert over_budget(path) == []
+
+
+@every_lesson
+def test_a_lesson_has_objectives_and_its_links_lead_to_files(path):
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    assert "**You will**" in text
+    links = re.findall(r"\]\((?!https?://|#)([^)\s]+)\)", text)
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@every_lesson
+def test_every_folded_solution_passes_its_own_check(path):
+    nb = read(path)
+    exercises = [cell for cell in code(nb) if "exercise" in tags(cell)]
+    stubs = [cell.source for cell in exercises]
+    fill(nb, quick=True)
+    assert [cell.source for cell in exercises if cell.source in stubs] == []
+    execute(nb, path.parent)
+    printed = "".join(o.text for c in code(nb) for o in c.outputs if o.output_type == "stream")
+    last = dict(re.findall(r"^. Exercise (\S+): (right|not right yet.*|not att.*)", printed, re.M))
+    assert [f"{name}: {verdict}" for name, verdict in last.items() if verdict != "right"] == []
+    assert bool(last) == bool(exercises)
+
+
+def test_the_readme_lists_the_lessons_that_exist():
+    if not LESSONS:
+        pytest.skip("no lesson yet")
+    readme = ROOT / "README.md"
+    assert check(readme) == []
+    linked = re.findall(r"^\| .*\]\((notebooks/.*?)\)", readme.read_text(encoding="utf-8"), re.M)
+    assert linked == [path.relative_to(ROOT).as_posix() for path in LESSONS]

@@ -1,0 +1,616 @@
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from inception_edu.data import Dataset, Split
+from inception_edu.googlenet import GoogLeNet, Outputs
+from inception_edu.history import History, Recipe
+from inception_edu.layers import conv
+from inception_edu.training import (
+    Evaluation,
+    batches,
+    check_labels,
+    evaluate,
+    fit,
+    logits_of,
+    pick_device,
+    pick_precision,
+    print_progress,
+    snapshot,
+    validate,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Tiny networks run faster on one thread, on a busy machine several times."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def refused(error, call, *words):
+    """`call` raises `error` in one sentence that holds all the words."""
+    with pytest.raises(error) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message and all(word in message for word in words), message
+
+
+def split(n=40, c=1, side=8, classes=4, seed=0):
+    """Noise whose brightness tells its class."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % classes
+    images = torch.randint(0, 100, (n, c, side, side), generator=generator)
+    images += 40 * labels.view(-1, 1, 1, 1)
+    return Split(images.to(torch.uint8), labels, (0.4,) * c, (0.2,) * c)
+
+
+def dataset(n=40, valid=20, **how):
+    parts = split(n, **how), split(valid, seed=1, **how), split(20, seed=2, **how)
+    return Dataset("tiny", *parts, tuple("abcd"), parts[0].mean, parts[0].std)
+
+
+def network(seed=0, c=1, classes=4, outputs=False):
+    torch.manual_seed(seed)
+    layers = [conv(c, 4, 3), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, classes)]
+    return Wrapped(*layers) if outputs else nn.Sequential(*layers)
+
+
+class Wrapped(nn.Sequential):
+    """Returns Outputs instead of plain logits."""
+
+    def forward(self, x):
+        return Outputs(logits=super().forward(x))
+
+
+def recipe(**how):
+    plain = dict(steps=12, batch_size=8, lr=0.05, shift=0, flip=False, precision="float32")
+    return Recipe(**plain | how)
+
+
+def silent(history, done):
+    """Watches and prints nothing."""
+
+
+def run(model=None, data=None, watch=silent, **how):
+    """A fitted network and its history."""
+    model = network() if model is None else model
+    return model, fit(model, data or dataset(), recipe(**how), device="cpu", watch=watch)
+
+
+def same(model, weights):
+    return all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+# --- recipe and learning rate
+
+
+@pytest.mark.parametrize(("steps", "warm_up"), [(8, 0.25), (7, 0.5), (450, 0.25), (5, 0)])
+def test_learning_rate_rises_in_the_warm_up_and_falls_to_0(steps, warm_up):
+    told = Recipe(steps=steps, lr=0.2, warm_up=warm_up)
+    rates = [told.lr_at(step) for step in range(1, steps + 1)]
+    at, corners = (np.arange(steps) + 0.5) / steps, ([0, warm_up, 1], [0, 0.2, 0])
+    if warm_up == 0:
+        corners = ([0, 1], [0.2, 0])
+    np.testing.assert_allclose(rates, np.interp(at, *corners), rtol=1e-12)
+    assert 0 < min(rates) and max(rates) <= 0.2 * (1 + 1e-9)
+    top = rates.index(max(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+
+
+COUNT = "must be a whole number of at least 1, got"
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "words"),
+    [
+        (dict(steps=0), ValueError, f"steps {COUNT} 0"),
+        (dict(steps=1.5), TypeError, f"steps {COUNT} 1.5"),
+        (dict(batch_size=-8), ValueError, f"batch_size {COUNT} -8"),
+        (dict(batch_size=True), TypeError, f"batch_size {COUNT} True"),
+        (dict(validate_every=0), ValueError, f"validate_every {COUNT} 0"),
+        (dict(validate_every=-1), ValueError, f"validate_every {COUNT} -1"),
+        (dict(validate_every=2.5), TypeError, f"validate_every {COUNT} 2.5"),
+        (dict(lr=0), ValueError, "lr must be above 0"),
+        (dict(lr=-0.1), ValueError, "got -0.1"),
+        (dict(lr=math.nan), ValueError, "got nan"),
+        (dict(lr=math.inf), ValueError, "got inf"),
+        (dict(warm_up=1), ValueError, "warm_up must be at least 0 and below 1, got 1"),
+        (dict(warm_up=-0.1), ValueError, "got -0.1"),
+        (dict(precision="float16"), ValueError, "'bfloat16'), got 'float16'"),
+    ],
+)
+def test_recipe_refuses_a_value_out_of_range(bad, error, words):
+    Recipe()
+    refused(error, lambda: Recipe(**bad), words)
+
+
+def test_recipe_takes_keywords_only_and_cannot_be_changed():
+    with pytest.raises(TypeError):
+        Recipe(10)
+    with pytest.raises(AttributeError):
+        Recipe().lr = 1
+
+
+# --- batches
+
+
+def test_batches_show_every_image_once_before_any_comes_again():
+    data, told = split(40), recipe(steps=10, batch_size=8)
+    seen = [labels for _, labels in batches(data, told, CPU)]
+    assert len(seen) == 10
+    images = torch.cat([x for x, _ in batches(data, told, CPU)])
+    rows = {tuple(x.flatten().tolist()) for x in images[:40]}
+    assert len(rows) == 40 == len({tuple(x.flatten().tolist()) for x in images[40:]})
+    assert not torch.equal(images[:40], images[40:])  # shuffled anew
+    x, labels = data.batch(slice(0, 1))
+    found = (images[:40] == x).flatten(1).all(1)
+    assert found.sum() == 1 and torch.cat(seen)[:40][found].equal(labels)
+
+
+def test_batches_are_all_whole_where_the_images_do_not_divide():
+    assert {len(y) for _, y in batches(split(20), recipe(batch_size=8), CPU)} == {8}
+
+
+def test_batch_larger_than_the_data_holds_all_of_it_once():
+    for x, _ in batches(split(20), recipe(batch_size=128), CPU):
+        assert len(x) == 20 == len({tuple(image.flatten().tolist()) for image in x})
+
+
+def test_batches_are_augmented_when_the_recipe_says_so():
+    first = [
+        next(batches(split(), recipe(**how), CPU))[0]
+        for how in ({}, dict(shift=2), dict(flip=True), {})
+    ]
+    assert torch.equal(first[0], first[3])
+    assert not any(torch.equal(first[0], other) for other in first[1:3])
+
+
+# --- fit
+
+
+def plain_loop(model, data, told):
+    """Training as any tutorial writes it, on the same batches; the rates are counted anew."""
+    sgd = torch.optim.SGD(model.parameters(), momentum=0.9, weight_decay=5e-4, nesterov=True, lr=1)
+    losses = []
+    for step, (x, labels) in enumerate(batches(data, told, CPU)):
+        at = (step + 0.5) / told.steps
+        sgd.param_groups[0]["lr"] = told.lr * min(at / told.warm_up, (1 - at) / (1 - told.warm_up))
+        loss = cross_entropy(model(x), labels)
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_fit_equals_a_plain_loop_and_lowers_the_loss():
+    data, hand, told = dataset(), network(), recipe(steps=24, lr=0.1)
+    expected = plain_loop(hand.train(), data.train, told)
+    model, history = run(data=data, steps=24, lr=0.1)
+    other = plain_loop(network(), data.train, recipe(steps=24, lr=0.05))
+    assert max(abs(a - b) for a, b in zip(expected, other, strict=True)) > 1e-3
+    assert history.losses == pytest.approx(expected, abs=1e-6)
+    for ours, theirs in zip(model.state_dict().values(), hand.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert sum(history.losses[-4:]) < 0.8 * sum(history.losses[:4])
+
+
+@pytest.mark.parametrize("change", [dict(momentum=0.0), dict(weight_decay=0.3), dict(lr=0.01)])
+def test_every_number_of_the_recipe_changes_the_run(change):
+    assert run()[1].losses[0] == run(**change)[1].losses[0]
+    assert run()[1].losses != pytest.approx(run(**change)[1].losses, abs=1e-4)
+
+
+def test_same_seed_gives_the_same_losses_and_another_seed_others():
+    how = dict(shift=2, flip=True)
+    assert run(**how)[1].losses == run(**how)[1].losses
+    assert run(seed=1, **how)[1].losses != run(**how)[1].losses
+
+
+def test_global_random_state_neither_decides_the_batches_nor_is_used_up():
+    losses = []
+    for seed in (1, 2):
+        model = network()
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        losses.append(run(model, shift=2, flip=True)[1].losses)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert losses[0] == losses[1]
+
+
+def test_fit_trains_in_place_what_returns_outputs_as_what_returns_logits():
+    model = network(outputs=True)
+    before = snapshot(model)
+    _, history = run(model)
+    assert not same(model, before)
+    assert history.losses == run()[1].losses
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_fit_trains_in_training_mode_and_updates_the_running_statistics():
+    model = network().eval()
+    run(model)
+    assert model.training and model[0].norm.num_batches_tracked == 12
+
+
+def test_history_tells_the_run():
+    told = recipe()
+    history = fit(network(), dataset(), told, device="cpu", watch=silent)
+    assert history.recipe is told
+    assert (history.device, history.precision, history.stopped) == ("cpu", "float32", "")
+    assert len(history.losses) == 12 and history.elapsed_seconds > 0
+    images = history.images_per_second * history.elapsed_seconds
+    assert images == pytest.approx(12 * 8)
+
+
+def test_images_per_second_counts_images_that_were_there():
+    history = run(data=dataset(20), steps=3, batch_size=128)[1]
+    assert history.images_per_second * history.elapsed_seconds == pytest.approx(3 * 20)
+
+
+def test_the_end_is_validated_and_equals_evaluate():
+    data = dataset()
+    model, history = run(data=data)
+    found = evaluate(model, data.valid, device="cpu")
+    assert history.rows == [dict(step=12, valid_loss=found.loss, valid_accuracy=found.accuracy)]
+
+
+@pytest.mark.parametrize(
+    ("every", "steps", "at"),
+    [(4, 12, [4, 8, 12]), (5, 12, [5, 10, 12]), (7, 45, [7, 14, 21, 28, 35, 42, 45])],
+)
+def test_validate_every_gives_a_row_at_each_of_its_steps_and_at_the_end(every, steps, at):
+    history = run(validate_every=every, steps=steps)[1]
+    assert [row["step"] for row in history.rows] == at
+    assert len(history.losses) == steps
+    assert history.losses == run(steps=steps)[1].losses  # looking changes nothing
+
+
+def test_without_a_validation_part_there_are_no_rows():
+    history = run(data=dataset(valid=0))[1]
+    assert history.rows == [] and len(history.losses) == 12
+
+
+def test_watch_sees_every_20th_step_and_the_end():
+    seen = []
+    run(steps=45, watch=lambda history, done: seen.append((len(history.losses), done)))
+    assert seen == [(20, False), (40, False), (45, False), (45, True)]
+
+
+def test_progress_is_one_line_that_is_overwritten_and_ends(capsys):
+    _, history = run(steps=21, watch=None)
+    out = capsys.readouterr()
+    assert out.err == "" and out.out.count("\n") == 1 and out.out.endswith("\n")
+    parts = out.out.split("\r")
+    assert parts[1].startswith("step 20 of 21, loss ")
+    assert parts[-1].strip() == str(history)
+    assert "validation" in str(history) and "images/s" in str(history)
+
+
+def test_print_progress_covers_a_longer_line_before_it(capsys):
+    history = History(recipe=recipe(), device="cpu", precision="float32")
+    print_progress(history, False)
+    assert len(capsys.readouterr().out) > 90
+
+
+# --- what goes wrong
+
+
+class Breaks(nn.Module):
+    """A network whose logits or gradients are not finite in its nth training step."""
+
+    def __init__(self, step, what):
+        super().__init__()
+        self.net, self.step, self.what, self.calls = network(), step, what, 0
+
+    def forward(self, x):
+        logits = self.net(x)
+        self.calls += self.training
+        if self.training and self.calls == self.step:
+            if self.what == "gradient":
+                logits.register_hook(lambda gradient: gradient * math.inf)
+            else:
+                logits = logits * self.what
+        return logits
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_loss_that_is_not_finite_stops_names_the_step_and_keeps_the_last_good_weights(value):
+    kept, model = [], Breaks(33, value)
+
+    def keep(module, inputs):
+        kept.append([p.detach().clone() for p in module.parameters()])
+
+    model.net.register_forward_pre_hook(keep)
+    _, history = run(model, steps=60)
+    assert history.stopped.startswith("the loss became ") and "at step 33" in history.stopped
+    assert "try an lr below 0.05" in history.stopped and history.stopped in str(history)
+    assert len(history.losses) == 32 and all(map(math.isfinite, history.losses))
+    assert history.losses == run(steps=60)[1].losses[:32]
+    last = [all(map(torch.equal, weights, model.parameters())) for weights in kept[:32]]
+    assert sum(last) == 1 and any(last[19:])  # weights of step 20 to 32, whose losses were finite
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+    assert math.isfinite(history.rows[-1]["valid_loss"])
+    assert model.calls == 40  # stopped there, not at 60
+
+
+def test_learning_rate_far_too_high_ends_with_finite_weights():
+    model, history = run(lr=1e30, steps=40)
+    assert "at step" in history.stopped and "try an lr below 1e+30" in history.stopped
+    assert 1 <= len(history.losses) < 20
+    assert same(model, snapshot(network()))
+
+
+@pytest.mark.parametrize("step", [20, 40])
+def test_step_that_breaks_the_weights_just_before_they_are_kept_is_undone(step):
+    model, history = run(Breaks(step, "gradient"), steps=60)
+    assert f"at step {step + 1}" in history.stopped
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def interrupt(*args):
+    raise KeyboardInterrupt
+
+
+def test_interrupt_in_watch_returns_what_there_is():
+    kept = []
+
+    def watch(history, done):
+        kept.append(done)
+        if len(kept) == 1:
+            raise KeyboardInterrupt
+
+    model, history = run(steps=60, watch=watch)
+    assert history.stopped == "interrupted after step 20" and "interrupted" in str(history)
+    assert history.losses == run(steps=60)[1].losses[:20]
+    assert kept == [False, True] and history.rows[-1]["step"] == 20
+    assert not same(model, snapshot(network()))
+
+
+def test_interrupt_in_a_step_keeps_the_losses_before_it():
+    model = network()
+    calls = []
+
+    def hook(module, inputs):
+        calls.append(1)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+
+    model.register_forward_pre_hook(hook)
+    _, history = run(model)
+    assert history.stopped == "interrupted after step 7"
+    assert history.losses == run()[1].losses[:7]
+    assert history.rows[-1]["step"] == 7
+
+
+def test_interrupt_after_the_loss_broke_still_leaves_finite_weights():
+    model, calls = network(), []
+
+    def hook(module, inputs):
+        calls.append(1)
+        if len(calls) == 15:
+            raise KeyboardInterrupt
+
+    model.register_forward_pre_hook(hook)
+    _, history = run(model, lr=1e30, steps=40)
+    assert history.stopped and all(map(math.isfinite, history.losses))
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_interrupt_while_validating_leaves_the_network_in_training_mode():
+    model, evaluations = network(), []
+
+    def hook(module, inputs):
+        if not module.training:
+            evaluations.append(1)
+            if len(evaluations) == 1:
+                raise KeyboardInterrupt
+
+    model.register_forward_pre_hook(hook)
+    _, history = run(model, validate_every=4)
+    assert "interrupted" in history.stopped and len(evaluations) == 2 and model.training
+
+
+def test_labels_out_of_the_networks_range_are_refused_before_any_step():
+    model = network(classes=3)
+    before = [p.clone() for p in model.parameters()]
+    words = ("labels must be from 0 to 2", "3 classes", "got 0 to 3", "num_classes=")
+    refused(ValueError, lambda: run(model), *words)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("labels", "good"), [([0, 3], True), ([0, 4], False), ([-1, 3], False)])
+def test_check_labels(labels, good):
+    call = lambda: check_labels(torch.tensor(labels), torch.zeros(2, 4))  # noqa: E731
+    if good:
+        assert call() is None
+    else:
+        refused(ValueError, call, "from 0 to 3", f"got {labels[0]} to {labels[1]}")
+
+
+def test_wrong_number_of_channels_is_the_networks_own_sentence():
+    model = GoogLeNet("small", num_classes=4, width=1 / 16)
+    data = dataset(8, valid=8, c=3, side=16)
+    refused(ValueError, lambda: run(model, data), "x must have shape (n, 1, h, w), got (8, 3,")
+
+
+def test_empty_training_part_is_refused():
+    refused(ValueError, lambda: run(data=dataset(0)), "0 images")
+
+
+def test_small_googlenet_learns_the_tiny_task_with_any_batch():
+    model = GoogLeNet("small", num_classes=4, width=1 / 16)
+    data = dataset(16, valid=8, side=16)
+    _, history = run(model, data, steps=8, batch_size=64, lr=0.1)
+    assert history.losses[-1] < history.losses[0]
+
+
+# --- precision and device
+
+
+def test_bfloat16_runs_on_the_cpu_and_stays_close_to_float32():
+    (_, plain), (half, history) = run(), run(precision="bfloat16")
+    assert history.precision == "bfloat16"
+    assert history.losses != plain.losses
+    assert history.losses == pytest.approx(plain.losses, abs=0.03)
+    assert {p.dtype for p in half.parameters()} == {torch.float32}
+
+
+def test_automatic_precision_is_a_fixed_rule_and_is_written_down():
+    chosen = pick_precision(CPU)
+    assert chosen in ("float32", "bfloat16")
+    assert run(precision="auto")[1].precision == chosen == pick_precision(CPU)
+    assert pick_precision(torch.device("mps")) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("avx2 avx512f", "float32"), ("avx2 avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16")],
+)
+def test_bfloat16_is_picked_only_where_the_cpu_multiplies_in_it(monkeypatch, flags, expected):
+    path = type("Path", (), dict(exists=lambda self: True, read_text=lambda self: flags))
+    monkeypatch.setattr("inception_edu.training.pathlib.Path", lambda name: path())
+    assert pick_precision(CPU) == expected
+
+
+def test_device_is_what_inception_edu_device_says(monkeypatch):
+    monkeypatch.setenv("INCEPTION_EDU_DEVICE", "cpu")
+    assert pick_device() == pick_device("auto") == CPU
+    monkeypatch.setenv("INCEPTION_EDU_DEVICE", "quantum")
+    refused(ValueError, pick_device, "device must be", '"cpu", "cuda" or "mps"', "'quantum'")
+    assert pick_device("cpu") == CPU  # said in the call: the variable is not asked
+    monkeypatch.delenv("INCEPTION_EDU_DEVICE")
+    assert pick_device().type in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.parametrize("device", ["gpu", "", "quantum:1", "CPU"])
+def test_unknown_device_is_named(device):
+    refused(ValueError, lambda: pick_device(device), "device must be", repr(device))
+    refused(ValueError, lambda: run_on(device), repr(device))
+
+
+def run_on(device):
+    return evaluate(network(), split(4), device=device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here the device is there")
+def test_device_that_is_not_there_is_named():
+    refused(ValueError, lambda: pick_device("cuda"), "and be there, got 'cuda'")
+
+
+# --- evaluate
+
+
+def test_evaluate_equals_a_direct_computation_over_more_than_one_batch():
+    model, data = run()[0], split(620)
+    found = evaluate(model, data, device="cpu")
+    with torch.no_grad():
+        logits = model.eval()((data.images.float() / 255 - 0.4) / 0.2)
+    torch.testing.assert_close(found.logits, logits, rtol=1e-4, atol=1e-5)
+    assert found.accuracy == pytest.approx((logits.argmax(1) == data.labels).double().mean().item())
+    assert found.loss == pytest.approx(cross_entropy(logits, data.labels).item(), abs=1e-5)
+    assert 0.3 < found.accuracy < 1 or found.loss < 1.3  # it learned: the sides could differ
+    assert abs(found.loss - evaluate(network(), data, device="cpu").loss) > 0.01
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluate_restores_the_mode_and_changes_nothing(training):
+    model = network().train(training)
+    before = snapshot(model)
+    found = evaluate(model, split(), device="cpu")
+    assert model.training is training and same(model, before)
+    assert not found.logits.requires_grad
+    model.train()(split().batch(slice(0, 8))[0])
+    assert not same(model, before)  # a training step would have shown
+
+
+def test_evaluate_restores_the_mode_where_it_raises():
+    for data in (split(0), split(4, c=2)):
+        model = network().train()
+        with pytest.raises((ValueError, RuntimeError)):
+            evaluate(model, data, device="cpu")
+        assert model.training
+
+
+def test_evaluate_refuses_an_empty_part_and_labels_out_of_range():
+    refused(ValueError, lambda: evaluate(network(), split(0), device="cpu"), "0 images")
+    words = ("from 0 to 2", "got 0 to 3")
+    refused(ValueError, lambda: evaluate(network(classes=3), split(), device="cpu"), *words)
+
+
+def test_evaluation_needs_keywords_and_logits_of_takes_both_kinds():
+    logits = torch.zeros(2, 3)
+    with pytest.raises(TypeError):
+        Evaluation(1.0, 0.0, logits)
+    assert logits_of(logits) is logits is logits_of(Outputs(logits=logits))
+
+
+def test_snapshot_is_a_copy_that_training_leaves_alone():
+    model = network()
+    kept, live = snapshot(model), model.state_dict()
+    run(model)
+    assert same(network(), kept) and not same(network(), live)
+
+
+def test_validate_adds_a_row_unless_there_is_nothing_to_look_at():
+    history = History(recipe=recipe(), device="cpu", precision="float32", losses=[1.0, 2.0])
+    validate(network(), split(0), history)
+    assert history.rows == []
+    validate(network(), split(8), history)
+    assert [row["step"] for row in history.rows] == [2]
+
+
+# --- history
+
+
+def test_record_keeps_losses_until_one_is_not_finite_and_empties_the_list():
+    history = History(recipe=recipe(lr=0.5), device="cpu", precision="float32")
+    pending = [torch.tensor(value) for value in (1.0, 0.5)]
+    history.record(pending, 2.0)
+    assert (history.losses, pending, history.stopped) == ([1.0, 0.5], [], "")
+    assert (history.elapsed_seconds, history.images_per_second) == (2.0, 8.0)
+    history.record([torch.tensor(v) for v in (0.25, math.inf, 0.1)], 3.0)
+    assert history.losses == [1.0, 0.5, 0.25]
+    assert history.stopped == "the loss became inf at step 4; try an lr below 0.5"
+
+
+def test_history_before_the_first_step_prints_too():
+    history = History(recipe=recipe(), device="cpu", precision="float32")
+    assert str(history) == "step 0 of 12, 0 s, 0 images/s"
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_history_saved_as_json_comes_back_whole(tmp_path, as_text):
+    _, history = run(validate_every=6)
+    path = tmp_path / "run.json"
+    history.save(str(path) if as_text else path)
+    read = json.loads(path.read_text())
+    assert History(**read | dict(recipe=Recipe(**read["recipe"]))) == history
+    assert read["losses"] == history.losses and len(read["losses"]) == 12
+
+
+def test_history_saved_as_csv_is_a_table_of_its_rows(tmp_path):
+    _, history = run(validate_every=20, steps=40)
+    history.save(tmp_path / "run.csv")
+    rows = list(csv.DictReader((tmp_path / "run.csv").read_text().splitlines()))
+    assert [{name: float(value) for name, value in row.items()} for row in rows] == history.rows
+    assert list(rows[0]) == ["step", "valid_loss", "valid_accuracy"] and len(rows) == 2
+
+
+def test_history_without_rows_can_be_saved_too(tmp_path):
+    _, history = run(data=dataset(valid=0))
+    for name in ("run.json", "run.csv"):
+        history.save(tmp_path / name)
+        assert (tmp_path / name).exists()
