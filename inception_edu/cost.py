@@ -35,6 +35,7 @@ def conv_cost(
     stride: int | tuple[int, int] = 1,
     padding: str | int | tuple[int, int] = "same",
     groups: int = 1,
+    dilation: int | tuple[int, int] = 1,
     bias: bool = False,
 ) -> Cost:
     """Closed-form cost of a convolution on a (c_in, h, w) image, `size` being h or (h, w).
@@ -47,7 +48,9 @@ def conv_cost(
         raise ValueError(f"groups must divide c_in={c_in} and c_out={c_out}, got {groups}")
     kernel, image, strides = kernel_size(k), pair(size), pair(stride)
     check_count(height=image[0], width=image[1], stride=min(strides))
-    pad = same_padding(k) if padding == "same" else pair(padding)
+    area = kernel[0] * kernel[1]
+    kernel = tuple((n - 1) * d + 1 for n, d in zip(kernel, pair(dilation), strict=True))
+    pad = same_padding(kernel) if padding == "same" else pair(0 if padding == "valid" else padding)
     h, w = (
         (n + 2 * p - kn) // s + 1 for n, p, kn, s in zip(image, pad, kernel, strides, strict=True)
     )
@@ -55,7 +58,7 @@ def conv_cost(
         raise ValueError(
             f"size must be at least the kernel {kernel} with padding {pad}, got {image}"
         )
-    weights = kernel[0] * kernel[1] * (c_in // groups) * c_out
+    weights = area * (c_in // groups) * c_out
     return Cost(weights + bias * c_out, weights * h * w, (c_out, h, w))
 
 
@@ -128,7 +131,7 @@ def layer_table(
         )
 
     for name, module in model.named_modules():
-        if not any(module.children()) or depth and name.count(".") + 1 == depth:
+        if not any(module.children()) or name and depth and name.count(".") + 1 == depth:
             own = [sum(p.numel() for p in module.parameters(recurse=False))]
             module.register_forward_hook(partial(count, name=name, params=own))
     model(torch.empty(1, *input_size, device="meta"))
@@ -138,7 +141,9 @@ def layer_table(
 def _macs(layer: nn.Module, x: Tensor) -> int:
     if isinstance(layer, nn.Conv2d):
         size = tuple(x.shape[2:])
-        how = dict(stride=layer.stride, padding=layer.padding, groups=layer.groups)
+        how = dict(
+            stride=layer.stride, padding=layer.padding, groups=layer.groups, dilation=layer.dilation
+        )
         return conv_cost(layer.in_channels, layer.out_channels, layer.kernel_size, size, **how).macs
     if isinstance(layer, nn.Linear):
         return layer.in_features * layer.out_features
@@ -166,7 +171,9 @@ def receptive_field(*path: nn.Module) -> ReceptiveField:
 def _extend(field: ReceptiveField, path: Iterable[nn.Module]) -> ReceptiveField:
     for layer in path:
         if isinstance(layer, Concat):
-            field = max(_extend(field, [branch]) for branch in layer.values())
+            fields = [_extend(field, [branch]) for branch in layer.values()]
+            size = tuple(max(each.size[i] for each in fields) for i in range(2))
+            field = ReceptiveField(size, fields[0].jump)
         elif isinstance(layer, nn.Sequential):
             field = _extend(field, layer)
         elif isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):

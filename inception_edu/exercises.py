@@ -43,10 +43,13 @@ class Guess:
             return "right, exactly"
         if guess <= 0 or self.answer <= 0:
             return "too high" if guess > self.answer else "too low"
-        ratio = guess / self.answer
-        if 1 / self.within <= ratio <= self.within:
+        try:
+            high, low = guess / self.answer, self.answer / guess
+        except (OverflowError, ZeroDivisionError):
+            return "too high" if guess > self.answer else "too low"
+        if max(high, low) <= self.within:
             return "right"
-        return f"too high by {ratio:.1f}x" if ratio > 1 else f"too low by {1 / ratio:.1f}x"
+        return f"too high by {high:.1f}x" if high > 1 else f"too low by {low:.1f}x"
 
     def check(self, guess: object) -> None:
         """Print the verdict on `guess`, and the answer."""

@@ -94,7 +94,7 @@ def blocks(c_in: int, width: float) -> nn.Sequential:
     for name in names[names.index("3a") : names.index("5b") + 1]:
         row = TABLE_1[name].scaled(width)
         if row.type == "max pool":
-            body.add_module(name, nn.MaxPool2d(row.patch, row.stride, ceil_mode=True))
+            body.add_module(name, nn.MaxPool2d(row.patch, row.stride, padding=1))
         else:
             body.add_module(name, Inception(c_in, row))
             c_in = row.c_out
@@ -117,7 +117,7 @@ class GoogLeNet(nn.Module):
     variant, a wrong number of input channels, and an image below `min_size` pixels.
     """
 
-    min_size = 16  # below it blocks 5a and 5b would see a single pixel, and only padding around it
+    min_size = 16  # at 8 blocks 5a and 5b would see one pixel, and padding around it
 
     def __init__(
         self,
@@ -138,9 +138,9 @@ class GoogLeNet(nn.Module):
         self.stem = nn.Sequential(
             conv(in_channels, c1, 3),
             conv(c1, c2, 3),
-            nn.MaxPool2d(3, 2, ceil_mode=True),  # 28x28 -> 14x14
+            nn.MaxPool2d(3, 2, padding=1),  # 28x28 -> 14x14
         )
-        self.body = blocks(c2, width)  # 14x14 -> 4x4
+        self.body = blocks(c2, width)  # 14x14 -> 7x7 -> 4x4
         c_last = TABLE_1["5b"].scaled(width).c_out
         self.head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c_last, num_classes)

@@ -30,7 +30,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_count(steps=self.steps, batch_size=self.batch_size)
-        check_count(validate_every=self.validate_every or 1)
+        if self.validate_every is not None:
+            check_count(validate_every=self.validate_every)
         if not 0 < self.lr < math.inf:
             raise ValueError(f"lr must be above 0, got {self.lr}")
         if not 0 <= self.warm_up < 1:
@@ -47,7 +48,7 @@ class Recipe:
         return self.lr * (1 - done) / (1 - self.warm_up)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class History:
     """What happened in a run: the loss of every step, and a row per validation."""
 
@@ -60,8 +61,8 @@ class History:
     elapsed_seconds: float = 0.0
     images_per_second: float = 0.0
 
-    def record(self, pending: list[Tensor], seconds: float) -> None:
-        """Take in the losses of the last steps; the first that is not finite ends the run."""
+    def record(self, pending: list[Tensor], size: int, seconds: float) -> bool:
+        """Take in the losses of the last batches of `size`; False if one was not finite."""
         for loss in torch.stack(pending).tolist() if pending else ():
             if not math.isfinite(loss):
                 step, lr = len(self.losses) + 1, self.recipe.lr
@@ -70,7 +71,8 @@ class History:
             self.losses.append(loss)
         pending.clear()
         self.elapsed_seconds = seconds
-        self.images_per_second = len(self.losses) * self.recipe.batch_size / seconds
+        self.images_per_second = len(self.losses) * size / seconds
+        return not self.stopped
 
     def __str__(self) -> str:
         words = [f"step {len(self.losses)} of {self.recipe.steps}"]
@@ -79,10 +81,13 @@ class History:
         words += [f"{self.elapsed_seconds:.0f} s", f"{self.images_per_second:,.0f} images/s"]
         return ", ".join(words) + (f"; stopped: {self.stopped}" if self.stopped else "")
 
+    __repr__ = __str__
+
     def save(self, path: str | os.PathLike) -> None:
         """Write everything as JSON or, where `path` ends in .csv, the rows as a table."""
         path, text = pathlib.Path(path), json.dumps(asdict(self), indent=1)
         if path.suffix == ".csv":
-            lines = [list(self.rows[0]), *(row.values() for row in self.rows)]
+            names = ("step", "valid_loss", "valid_accuracy")
+            lines = [names, *(row.values() for row in self.rows)]
             text = "\n".join(",".join(map(str, line)) for line in lines)
         path.write_text(text + "\n")

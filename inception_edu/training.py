@@ -33,10 +33,13 @@ def pick_device(device: str = "auto") -> torch.device:
         best = "cuda" if torch.cuda.is_available() else best
         device = os.environ.get("INCEPTION_EDU_DEVICE", best)
     try:
-        return torch.empty(0, device=device).device
+        if str(device).split(":")[0] in ("cpu", "cuda", "mps"):
+            return torch.empty(0, device=device).device
+        reason = None
     except (RuntimeError, AssertionError) as error:
-        message = f'device must be "auto", "cpu", "cuda" or "mps" and be there, got {device!r}'
-        raise ValueError(message) from error
+        reason = error
+    message = f'device must be "auto", "cpu", "cuda" or "mps" and be there, got {device!r}'
+    raise ValueError(message) from reason
 
 
 def pick_precision(device: torch.device) -> str:
@@ -85,7 +88,8 @@ def fit(
     how = dict(lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     optimiser = torch.optim.SGD(model.parameters(), nesterov=recipe.momentum > 0, **how)
     bfloat16 = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-    train = dataset.train.to(device)
+    train, finite = dataset.train.to(device), True
+    size = min(recipe.batch_size, len(train))
     good, pending, start = snapshot(model), [], time.perf_counter()
     try:
         for step, (x, labels) in enumerate(batches(train, recipe, device), start=1):
@@ -95,22 +99,26 @@ def fit(
             if step == 1:
                 check_labels(dataset.train.labels, logits)
             loss = cross_entropy(logits, labels)
+            pending.append(loss.detach())
+            validate_now = step % (recipe.validate_every or recipe.steps) == 0
+            look = step % 20 == 0 or validate_now or step == recipe.steps
+            if look:  # one wait for the device in 20 steps
+                finite = history.record(pending, size, time.perf_counter() - start)
+                if not finite:
+                    break
+                good = snapshot(model)  # the weights that gave the last of these losses
+                watch(history, False)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            pending.append(loss.detach())
-            if step % 20 == 0 or step == recipe.steps:  # one wait for the device in 20 steps
-                history.record(pending, time.perf_counter() - start)
-                if history.stopped:
-                    model.load_state_dict(good)
-                    break
-                good = snapshot(model)
-                watch(history, False)
-            if step % (recipe.validate_every or recipe.steps) == 0 and step < recipe.steps:
+            if validate_now and step < recipe.steps:
                 validate(model, dataset.valid, history)
     except KeyboardInterrupt:
-        history.record(pending, time.perf_counter() - start)
-        history.stopped = f"interrupted after step {len(history.losses)}"
+        finite = history.record(pending, size, time.perf_counter() - start)
+        if finite:
+            history.stopped = f"interrupted after step {len(history.losses)}"
+    if not finite:
+        model.load_state_dict(good)
     validate(model, dataset.valid, history)
     watch(history, True)
     return history
@@ -141,8 +149,10 @@ def evaluate(model: nn.Module, split: Split, *, device: str = "auto") -> Evaluat
     """Accuracy, loss and logits over a split, in evaluation mode and float32."""
     target, was_training = pick_device(device), model.training
     model.to(target).eval()
-    logits = torch.cat([logits_of(model(x)).cpu() for x, _ in split.batches(500, target)])
-    model.train(was_training)
+    try:
+        logits = torch.cat([logits_of(model(x)).cpu() for x, _ in split.batches(500, target)])
+    finally:
+        model.train(was_training)
     check_labels(split.labels, logits)
     accuracy = (logits.argmax(1) == split.labels).float().mean().item()
     loss = cross_entropy(logits, split.labels).item()

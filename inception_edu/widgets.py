@@ -101,7 +101,8 @@ class LiveCurve:
         if done or time.monotonic() >= self._due:
             self.picture.value = png(render(draw_curves, history, (8, 3.6)))
             self.text.value = _pre(str(history), "aria-live='polite'")
-            self._due = time.monotonic() + self.every_seconds
+            # 0 shows the next run anew
+            self._due = 0.0 if done else time.monotonic() + self.every_seconds
 
 
 def widget_bundle(view: ipywidgets.Widget) -> dict[str, dict]:

@@ -198,7 +198,7 @@ def test_blocks_run_in_the_order_of_their_names_and_each_sees_the_one_before(sma
     assert all(a[2] is b[1] for a, b in zip(ran, ran[1:], strict=False))
     widths = [TABLE_1[name].output[2] // 8 for name in ORDER]
     assert [out.shape[1] for *_, out in ran] == widths
-    assert [out.shape[2] for *_, out in ran] == [14, 14, 7, 7, 7, 7, 7, 7, 3, 3, 3]
+    assert [out.shape[2] for *_, out in ran] == [14, 14, 7, 7, 7, 7, 7, 7, 4, 4, 4]
 
 
 def test_small_network_at_an_eighth_of_the_width_has_96_178_parameters(small):
@@ -219,12 +219,12 @@ def test_logits_have_a_row_an_image_and_a_column_a_class(size, in_channels, num_
     assert out.logits.shape == (2, num_classes) and out.aux == {}
 
 
-def test_last_grid_is_2x2_at_16_pixels_and_would_be_1x1_below(small, monkeypatch):
+def test_last_grid_is_2x2_at_16_pixels_and_would_be_1x1_at_8(small, monkeypatch):
     sides = []
     hook = small.body.register_forward_hook(lambda m, i, o: sides.append(o.shape[2]))
     small(torch.zeros(1, 1, 16, 16))
     monkeypatch.setattr(GoogLeNet, "min_size", 1)
-    small(torch.zeros(1, 1, 15, 15))
+    small(torch.zeros(1, 1, 8, 8))
     hook.remove()
     assert sides == [2, 1]
 

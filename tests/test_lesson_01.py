@@ -6,7 +6,11 @@ import torch
 
 from inception_edu.cost import conv_cost
 from inception_edu.googlenet import TABLE_1, Inception
-from inception_edu.lessons import counting_the_cost as lesson, counting_the_cost_checks as checks
+from inception_edu.lessons import (
+    budget_game,
+    counting_the_cost as lesson,
+    counting_the_cost_checks as checks,
+)
 
 BRANCHES = ["branch1x1", "branch3x3", "branch5x5", "branch_pool"]
 
@@ -136,7 +140,7 @@ def test_reduce_of_51_channels_costs_39_664_128_macs_and_52_too_many():
         (50, "not right yet", "50 fits, but 51 would still fit: 39,664,128 MACs"),
         (51.0, "not right yet", "give a whole number of channels, got 51.0"),
         ("51", "not right yet", "got '51'"),
-        (True, "not right yet", "got True"),
+        (True, "not right yet", "give a whole number of channels, got True"),
         (0, "not right yet", "got 0"),
         (-1, "not right yet", "got -1"),
         (None, "not right yet", "got None"),
@@ -244,7 +248,7 @@ def test_detour_that_costs_more_says_so():
 
 
 def test_block_3a_naive_has_308_281_344_macs_and_reduced_128_049_152():
-    bars = lesson.block_bars()
+    bars = budget_game.block_bars()
     assert [list(parts) for parts in bars.values()] == [BRANCHES, BRANCHES]
     assert lesson.total(bars["naive"]) == 308_281_344
     assert sum(weights for _, weights in bars["naive"].values()) == 393_216
@@ -258,16 +262,16 @@ def test_block_3a_naive_has_308_281_344_macs_and_reduced_128_049_152():
 
 
 def test_budget_game_starts_over_the_budget_and_is_not_won():
-    game = lesson.budget_game()
+    game = budget_game.explorer()
     assert game.values == dict(reduce3=96, reduce5=16, pool_proj=32)
     assert game.words.endswith("4 of 4 branches alive; not won yet")
-    assert "over the budget" in game.plain and lesson.BUDGET == 100_000_000
+    assert "over the budget" in game.plain and budget_game.BUDGET == 100_000_000
 
 
 def test_budget_game_can_be_won():
-    game = lesson.budget_game()
+    game = budget_game.explorer()
     told = moved(game, reduce3=64)
-    macs = lesson.total(lesson.block_bars(64, 16, 32)["reduced"])
+    macs = lesson.total(budget_game.block_bars(64, 16, 32)["reduced"])
     assert macs < 100_000_000 and f"{macs:,}" in told
     assert told.endswith("4 of 4 branches alive; won")
     assert f'"Block 3a at {macs / 1e6:.1f} million MACs: under the budget"' in game.plain
@@ -275,22 +279,22 @@ def test_budget_game_can_be_won():
 
 @pytest.mark.parametrize("name", ["reduce3", "reduce5", "pool_proj"])
 def test_budget_game_is_not_won_with_a_dead_branch(name):
-    game = lesson.budget_game()
+    game = budget_game.explorer()
     moved(game, reduce3=64)
     told = moved(game, **{name: 0})
     dead = {"reduce3": "branch3x3", "reduce5": "branch5x5", "pool_proj": "branch_pool"}[name]
-    assert lesson.block_bars(**game.values)["reduced"][dead] == (0, 0)
+    assert budget_game.block_bars(**game.values)["reduced"][dead] == (0, 0)
     assert told.endswith("3 of 4 branches alive; not won yet")
 
 
 def test_budget_itself_is_not_under_the_budget():
     bars = {
-        "naive": lesson.block_bars()["naive"],
+        "naive": budget_game.block_bars()["naive"],
         "reduced": dict.fromkeys(BRANCHES, (25_000_000, 1)),
     }
-    assert lesson.words_game(bars).endswith("not won yet")
+    assert budget_game.words_game(bars).endswith("not won yet")
     bars["reduced"] |= {"branch1x1": (24_999_999, 1)}
-    assert lesson.words_game(bars).endswith("; won")
+    assert budget_game.words_game(bars).endswith("; won")
 
 
 def test_bars_are_told_as_a_table_with_their_sums():

@@ -578,10 +578,10 @@ def test_validate_adds_a_row_unless_there_is_nothing_to_look_at():
 def test_record_keeps_losses_until_one_is_not_finite_and_empties_the_list():
     history = History(recipe=recipe(lr=0.5), device="cpu", precision="float32")
     pending = [torch.tensor(value) for value in (1.0, 0.5)]
-    history.record(pending, 2.0)
+    assert history.record(pending, 8, 2.0)
     assert (history.losses, pending, history.stopped) == ([1.0, 0.5], [], "")
     assert (history.elapsed_seconds, history.images_per_second) == (2.0, 8.0)
-    history.record([torch.tensor(v) for v in (0.25, math.inf, 0.1)], 3.0)
+    assert not history.record([torch.tensor(v) for v in (0.25, math.inf, 0.1)], 8, 3.0)
     assert history.losses == [1.0, 0.5, 0.25]
     assert history.stopped == "the loss became inf at step 4; try an lr below 0.5"
 

@@ -3,18 +3,17 @@
 from pathlib import Path
 
 import ipywidgets
+import torch
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
-from torchvision.io import read_image
 
 from inception_edu.cost import Cost, conv_cost, text_table
 from inception_edu.figures import COLOURS, Picture
-from inception_edu.googlenet import TABLE_1
 from inception_edu.widgets import Explorer
 
 C_IN, GRID = 192, 28  # what block 3a sees ([G] Table 1)
-BUDGET = 100_000_000
 COLOUR = COLOURS | {"convolution": COLOURS["before"], "1x1 reduce": COLOURS["branch1x1"]}
 Bars = dict[str, dict[str, tuple[int, int]]]  # name -> part -> (MACs, weights)
 
@@ -22,7 +21,7 @@ Bars = dict[str, dict[str, tuple[int, int]]]  # name -> part -> (MACs, weights)
 def photo() -> Tensor:
     """A colour photo, (3, 100, 150) float32 from 0 to 1."""
     path = Path(__file__).parents[1] / "assets" / "photos" / "chelsea.png"
-    return avg_pool2d(read_image(str(path))[:3].float() / 255, 3)
+    return avg_pool2d(torch.from_numpy(imread(path)[..., :3]).permute(2, 0, 1), 3)
 
 
 def show_photos(**photos: Tensor) -> Picture:
@@ -48,7 +47,8 @@ def draw_bars(fig: Figure, bars: Bars, title: str, limit: int = 0) -> None:
             label = None if part in labelled else part.removeprefix("branch").removeprefix("_")
             ax.barh(name, macs / 1e6, 0.6, left, color=COLOUR[part], label=label)
             left, labelled = left + macs / 1e6, labelled | {part}
-        ax.text(left, name, f" {left:.1f}", va="center", fontweight="bold")
+        white = dict(facecolor="white", edgecolor="none", pad=1)
+        ax.text(left, name, f" {left:.1f}", va="center", fontweight="bold", bbox=white)
     if limit:
         ax.axvline(limit / 1e6, color=COLOURS["ink"], linestyle="--", label="budget")
     ax.margins(x=0.12)
@@ -114,46 +114,3 @@ def cost_explorer() -> Explorer:
     }
     title = "What does the reduce save?"
     return Explorer(controls, detour, _draw_detour, words_bars, title=title, size=(8, 3))
-
-
-def block_bars(reduce3: int = 96, reduce5: int = 16, pool_proj: int = 32) -> Bars:
-    """Bars of block 3a by branch; the naive block lacks both reduces, its output is as wide."""
-    row = TABLE_1["3a"]
-    bars = {}
-    for name, reduced in {"naive": False, "reduced": True}.items():
-        layers = {
-            "branch1x1": [(row.n1x1, 1)],
-            "branch3x3": [(reduce3, 1), (row.n3x3, 3)][not reduced :],
-            "branch5x5": [(reduce5, 1), (row.n5x5, 5)][not reduced :],
-            "branch_pool": [(pool_proj, 1)],
-        }
-        costs = {branch: chain(C_IN, GRID, *each) for branch, each in layers.items()}
-        for branch, each in layers.items():
-            costs = chain(C_IN, GRID, *each)
-            macs, weights = sum(c.macs for c in costs), sum(c.params for c in costs)
-            bars.setdefault(name, {})[branch] = macs, weights
-    return bars
-
-
-def words_game(bars: Bars) -> str:
-    """The bars as a table, and whether the game is won."""
-    alive = sum(macs > 0 for macs, _ in bars["reduced"].values())
-    won = alive == 4 and total(bars["reduced"]) < BUDGET
-    return f"{words_bars(bars)}\n{alive} of 4 branches alive; {'won' if won else 'not won yet'}"
-
-
-def _draw_game(fig: Figure, bars: Bars) -> None:
-    macs = total(bars["reduced"])
-    side = "under" if macs < BUDGET else "over"
-    draw_bars(fig, bars, f"Block 3a at {macs / 1e6:.1f} million MACs: {side} the budget", BUDGET)
-
-
-def budget_game() -> Explorer:
-    """Keep block 3a under 100 million MACs with all four branches alive."""
-    controls = {
-        "reduce3": ipywidgets.IntSlider(96, 0, 192, 4),
-        "reduce5": ipywidgets.IntSlider(16, 0, 96, 2),
-        "pool_proj": ipywidgets.IntSlider(32, 0, 128, 4),
-    }
-    title = "The budget game"
-    return Explorer(controls, block_bars, _draw_game, words_game, title=title, size=(8, 3.2))

@@ -63,6 +63,11 @@ def accuracy(confusion: Tensor) -> float:
     return (confusion.trace() / confusion.sum()).item()
 
 
+def left(muted: Muted, block: str) -> dict[str, float]:
+    """Accuracy by branch, where that branch is muted in this block."""
+    return {branch: accuracy(muted[branch, block]) for branch in BRANCHES}
+
+
 class Choice(NamedTuple):
     """What the explorer shows: accuracy by muted branch, and the chosen one's confusion matrix."""
 
@@ -78,17 +83,16 @@ def mute_explorer(muted: Muted, classes: tuple[str, ...]) -> Explorer:
     """Choose a branch and a block to mute; accuracy and confusion matrix are looked up."""
 
     def look_up(branch: str, block: str) -> Choice:
-        left = {name: accuracy(muted[name, block]) for name in BRANCHES}
         whole = muted["none", "all"]
         table = muted.get((branch, block), whole)
-        return Choice(branch, block, left, accuracy(whole), table, classes)
+        return Choice(branch, block, left(muted, block), accuracy(whole), table, classes)
 
     controls = {
         "branch": Dropdown(options=("none", *BRANCHES), description="mute branch"),
         "block": Dropdown(options=("all", *BLOCKS), description="in block"),
     }
     title = "Which branch can the network do without?"
-    return Explorer(controls, look_up, _draw, _words, title=title, size=(10, 4.6))
+    return Explorer(controls, look_up, _draw, _words, title=title, size=(9, 4))
 
 
 def _words(choice: Choice) -> str:
@@ -106,12 +110,11 @@ def _draw(fig: Figure, choice: Choice) -> None:
     for name, share in choice.left.items():
         alpha = 1 if choice.branch in (name, "none") else 0.3
         bars.barh(name, 100 * share, color=COLOURS[name], alpha=alpha)
-        bars.text(100 * share, name, f" {100 * share:.0f}", va="center", weight="bold")
+        bars.text(95, name, f" {100 * share:.0f}", va="center", weight="bold")
     bars.axvline(100 * choice.whole, color=COLOURS["ink"], ls="--", lw=2)
-    bars.set(xlim=(0, 112), xlabel="accuracy without it, %", title=f"In block: {choice.block}")
+    bars.set(xlim=(0, 112), xlabel="accuracy without it, %", title=f"Muted in {choice.block}")
     bars.invert_yaxis()
+    title = f"Muted {choice.branch}: {accuracy(choice.table):.0%}"
     table.imshow(choice.table, cmap="Blues", vmin=0, vmax=100)
-    places = range(len(choice.classes))
-    table.set_yticks(places, choice.classes, fontsize=11)
-    table.set_xticks(places, choice.classes, fontsize=11, rotation=90)
-    table.set(xlabel="taken for", ylabel="is", title=f"Muted: {choice.branch}")
+    table.set_yticks(range(len(choice.classes)), choice.classes)
+    table.set(xlabel="taken for (same order)", ylabel="true class", xticks=[], title=title)

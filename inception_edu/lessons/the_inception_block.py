@@ -13,7 +13,7 @@ from inception_edu.figures import COLOURS, Picture
 from inception_edu.googlenet import TABLE_1
 from inception_edu.layers import Concat, conv
 
-Y, X = 7, 13  # of the 28x28 pixels, the middle of what output pixel (3, 6) of block 3a sees
+Y, X = 8, 14  # of the 28x28 pixels, the middle of what output pixel (4, 7) of block 3a sees
 
 
 def source(thing: object) -> Markdown:
@@ -48,7 +48,7 @@ def _draw_fields(fig: Figure, data: tuple[dict[str, int], Tensor]) -> None:
     sides, image = data
     whole, *crops = fig.subplot_mosaic([[0, 0, 1, 2], [0, 0, 3, 4]]).values()
     whole.imshow(image)
-    whole.set(title="One output pixel, four windows", xticks=[], yticks=[])
+    whole.set(title="One output pixel, four views", xticks=[], yticks=[])
     for ax, (name, n) in zip(crops, sides.items(), strict=True):
         half, style = n // 2, dict(fill=False, lw=4, ls="--" if "pool" in name else "-")
         whole.add_patch(Rectangle((X - n / 2, Y - n / 2), n, n, color=COLOURS[name], **style))
@@ -66,8 +66,12 @@ def show_explosion(steps: list[tuple[int, int]]) -> Picture:
 def _draw_explosion(fig: Figure, steps: list[tuple[int, int]]) -> None:
     channels, macs = zip(*steps, strict=True)
     bars = {
-        "output channels": (f"Channels: 192 to {channels[-1]}", channels, TABLE_1["3a"].c_out),
-        "million MACs": (f"Cost: times {macs[-1] / macs[0]:.1f}", [m / 1e6 for m in macs], 128),
+        "output channels": (f"Channels grow: 192 to {channels[-1]}", channels, TABLE_1["3a"].c_out),
+        "million MACs": (
+            f"Cost grows: times {macs[-1] / macs[0]:.1f}",
+            [m / 1e6 for m in macs],
+            128,
+        ),
     }
     for ax, (unit, (title, values, paper)) in zip(fig.subplots(1, 2), bars.items(), strict=True):
         places = range(1, len(values) + 1)
@@ -81,11 +85,12 @@ def _draw_explosion(fig: Figure, steps: list[tuple[int, int]]) -> None:
 
 
 @torch.no_grad()
-def show_road(**layers: nn.Module) -> Picture:
-    """One output value of each module along the straight road between two random inputs."""
+def show_road(linear: nn.Module, bent: nn.Module) -> Picture:
+    """One output value of two modules along the straight road between two random inputs."""
     start, end = torch.randn(2, 1, 192, 5, 5, generator=torch.Generator().manual_seed(0))
     road = torch.linspace(0, 1, 41)
     x = start + road.view(-1, 1, 1, 1) * (end - start)
+    layers = {"without ReLU": linear, "with ReLU": bent}
     values = {name: layer(x)[:, 0, 2, 2] for name, layer in layers.items()}
     bends = {name: (y - torch.lerp(y[0], y[-1], road)).abs().max() for name, y in values.items()}
     told = ", ".join(f"{name}: {bend:.3f}" for name, bend in bends.items())
