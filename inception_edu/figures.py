@@ -21,7 +21,7 @@ COLOURS = {
     "branch5x5": "#009e73",
     "branch_pool": "#cc79a7",
     "before": "#d55e00",  # the expensive, naive or wrong way
-    "after": "#0072b2",  # the paper's way
+    "after": "#56b4e9",  # the paper's way
     "ink": "#333333",
     "muted": "#999999",
 }
@@ -119,10 +119,12 @@ def draw_curves(fig: Figure, history: History) -> None:
     steps = range(1, len(losses) + 1)
     loss.plot(steps, losses, color=COLOURS["muted"], linewidth=0.8, alpha=0.6)
     loss.plot(steps, mean, color=COLOURS["before"], linewidth=2.5)
-    loss.set(xlabel="step", ylabel="training loss", title="Loss", xlim=(0, history.recipe.steps))
+    loss.set(xlabel="step", ylabel="training loss", xlim=(0, history.recipe.steps))
+    loss.set_title(f"Loss falls to {mean[-1]:.2f}" if mean else "Loss")
     loss.set_ylim(0, 2.5)
     at = [row["step"] for row in history.rows]
     percent = [100 * row["valid_accuracy"] for row in history.rows]
     accuracy.plot(at, percent, "o-", color=COLOURS["after"], linewidth=2.5)
-    accuracy.set(xlabel="step", ylabel="validation accuracy, %", title="Accuracy")
+    accuracy.set(xlabel="step", ylabel="validation accuracy, %")
+    accuracy.set_title(f"Accuracy reaches {max(percent):.1f} %" if percent else "Accuracy")
     accuracy.set(xlim=(0, 1.03 * history.recipe.steps), ylim=(0, 100))

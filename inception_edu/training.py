@@ -170,4 +170,4 @@ def validate(model: nn.Module, split: Split, history: History) -> None:
 
 def print_progress(history: History, done: bool) -> None:
     """One line that is overwritten while a run goes on and ends as its summary."""
-    print(f"\r{history!s:<90}", end="\n" if done else "", flush=True)
+    print(f"\r{history!s:<{0 if done else 90}}", end="\n" if done else "", flush=True)

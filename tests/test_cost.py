@@ -1,6 +1,5 @@
 import copy
 import random
-import statistics
 import time
 
 import pytest
@@ -362,7 +361,7 @@ def test_milliseconds_runs_twice_and_then_as_often_as_told_without_gradients(rep
     assert module.calls == repeats + 2 and not any(module.grad)
 
 
-def test_milliseconds_is_the_median_of_the_runs_after_the_first_two():
-    seconds = (0.2, 0.2, 0.001, 0.02, 0.15)
+def test_milliseconds_is_the_shortest_of_the_runs_after_the_first_two():
+    seconds = (0.001, 0.001, 0.15, 0.02, 0.15)
     found = milliseconds(Counting(*seconds), torch.zeros(1), repeats=3)
-    assert 1000 * statistics.median(seconds[2:]) <= found < 100
+    assert 20 <= found < 100

@@ -109,8 +109,7 @@ def picture_of(picture, width, height):
 
 def test_garments_are_shown_in_a_row_for_each_class(garments):
     told = picture_of(start_here.show_garments(garments, per_class=3), 800, 800)
-    assert told.count(": 3 images\n") == 10 and told.count("1 images") == 10
-    assert "a: 4 images" in repr(start_here.show_garments(garments))  # no more than there are
+    assert told.startswith("3 images each of a, ") and told.count("1 images") == 10
 
 
 def test_closest_pairs_are_told_with_their_distance(garments):
@@ -186,8 +185,9 @@ def test_speed_is_told_and_drawn_with_the_largest_slowdown_as_title(timings):
 
 
 def test_at_least_four_shapes_are_timed(monkeypatch):
-    monkeypatch.setattr(speed, "time_layer", lambda *shape: shape)
-    assert speed.time_shapes() == speed.SHAPES and len(speed.SHAPES) >= 4
+    monkeypatch.setattr(speed, "time_layer", lambda *shape, threads: (shape, threads))
+    assert speed.time_shapes() == {name: (shape, 1) for name, shape in speed.SHAPES.items()}
+    assert len(speed.SHAPES) >= 4
 
 
 SAVED = json.loads(series.ASSET.read_text())
@@ -230,7 +230,7 @@ def test_running_table_prints_a_row_for_each_network_and_where_it_was_measured(c
     heading, *rows, about = capsys.readouterr().out.splitlines()
     assert re.split("  +", heading)[:3] == ["network", "parameters", "MACs per image"]
     assert [re.split("  +", row)[0] for row in rows] == list(series.NETWORKS)
-    assert all(re.search(r"\d\d\.\d% ± \d\.\d +\d+ +\d+$", row) for row in rows)
+    assert all(re.search(r"\d\d\.\d% ± \d\.\d +\d+ +\d+\.\d$", row) for row in rows)
     assert SAVED["hardware"] in about
 
 

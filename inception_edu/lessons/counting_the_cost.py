@@ -47,8 +47,8 @@ def draw_bars(fig: Figure, bars: Bars, title: str, limit: int = 0) -> None:
             label = None if part in labelled else part.removeprefix("branch").removeprefix("_")
             ax.barh(name, macs / 1e6, 0.6, left, color=COLOUR[part], label=label)
             left, labelled = left + macs / 1e6, labelled | {part}
-        white = dict(facecolor="white", edgecolor="none", pad=1)
-        ax.text(left, name, f" {left:.1f}", va="center", fontweight="bold", bbox=white)
+        how = dict(textcoords="offset points", va="center", weight="bold")
+        ax.annotate(f"{left:.1f}", (left, name), (6, 0), **how)
     if limit:
         ax.axvline(limit / 1e6, color=COLOURS["ink"], linestyle="--", label="budget")
     ax.margins(x=0.12)

@@ -111,8 +111,12 @@ def _draw(fig: Figure, choice: Choice) -> None:
         alpha = 1 if choice.branch in (name, "none") else 0.3
         bars.barh(name, 100 * share, color=COLOURS[name], alpha=alpha)
         bars.text(95, name, f" {100 * share:.0f}", va="center", weight="bold")
-    bars.axvline(100 * choice.whole, color=COLOURS["ink"], ls="--", lw=2)
-    bars.set(xlim=(0, 112), xlabel="accuracy without it, %", title=f"Muted in {choice.block}")
+    whole = f"all at work: {choice.whole:.0%}"
+    bars.axvline(100 * choice.whole, color=COLOURS["ink"], ls="--", lw=2, label=whole)
+    worst = min(choice.left, key=choice.left.get)
+    title = f"{choice.block}: {choice.left[worst]:.0%} without {worst}"
+    bars.set(xlim=(0, 112), xlabel="accuracy without it, %", title=title)
+    fig.legend(loc="outside lower left", frameon=False)
     bars.invert_yaxis()
     title = f"Muted {choice.branch}: {accuracy(choice.table):.0%}"
     table.imshow(choice.table, cmap="Blues", vmin=0, vmax=100)

@@ -35,13 +35,12 @@ def show_garments(dataset: Dataset, per_class: int = 9) -> Picture:
     split = dataset.train
     rows = {name: images[:per_class, 0] for name, images in by_class(split, dataset.classes)}
 
-    def words(rows: dict[str, Tensor]) -> str:
-        return "\n".join(f"{name}: {len(images)} images" for name, images in rows.items())
-
-    return Picture(_draw_rows, rows, words, size=(8, 8))
+    told = f"{per_class} images each of {', '.join(rows)}"
+    return Picture(_draw_rows, rows, lambda _: told, size=(8, 8))
 
 
 def _draw_rows(fig: Figure, rows: dict[str, Tensor]) -> None:
+    fig.suptitle("Ten classes, and the tops share an outline", weight="bold")
     axes = fig.subplots(len(rows), 1)
     for ax, (name, images) in zip(axes, rows.items(), strict=True):
         ax.imshow(torch.cat(list(images), dim=1), vmin=0, vmax=255)
@@ -66,9 +65,9 @@ def average_images(dataset: Dataset) -> Tensor:
 
 def show_averages(dataset: Dataset, averages: Tensor) -> Picture:
     """The average garments, and the pairs that lie closest to each other."""
-    names = dataset.classes
+    names, k = dataset.classes, len(dataset.classes)
     gaps = torch.cdist(averages.flatten(1), averages.flatten(1)).div(averages[0].numel() ** 0.5)
-    pairs = sorted((gaps[i, j].item(), names[i], names[j]) for i in range(10) for j in range(i))
+    pairs = sorted((gaps[i, j].item(), names[i], names[j]) for i in range(k) for j in range(i))
     lines = [f"{a} and {b}: {gap:.1f} grey levels a pixel" for gap, a, b in pairs[:4]]
     data = dict(zip(names, averages[:, 0], strict=True))
     told = "closest pairs of average garments\n" + "\n".join(lines)

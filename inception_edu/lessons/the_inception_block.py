@@ -1,6 +1,7 @@
 """Lesson 02, the Inception block: its figures, and the small network of a course."""
 
 import inspect
+from collections.abc import Callable
 
 import torch
 from IPython.display import Markdown
@@ -120,9 +121,9 @@ def average_pool_block(c_in: int) -> Concat:
     )
 
 
-def course_network() -> nn.Sequential:
+def course_network(block: Callable[[int], Concat] = average_pool_block) -> nn.Sequential:
     """The small network of a PyTorch course: (n, 1, 28, 28) -> logits (n, 10)."""
     how = dict(padding=0, norm=False, relu=False)
-    first = conv(1, 10, 5, **how), nn.MaxPool2d(2), nn.ReLU(), average_pool_block(10)
-    second = conv(88, 20, 5, **how), nn.MaxPool2d(2), nn.ReLU(), average_pool_block(20)
+    first = conv(1, 10, 5, **how), nn.MaxPool2d(2), nn.ReLU(), block(10)
+    second = conv(88, 20, 5, **how), nn.MaxPool2d(2), nn.ReLU(), block(20)
     return nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(1408, 10))  # 28 -> 12 -> 4
