@@ -47,7 +47,8 @@ def draw_bars(fig: Figure, bars: Bars, title: str, limit: int = 0) -> None:
             label = None if part in labelled else part.removeprefix("branch").removeprefix("_")
             ax.barh(name, macs / 1e6, 0.6, left, color=COLOUR[part], label=label)
             left, labelled = left + macs / 1e6, labelled | {part}
-        how = dict(textcoords="offset points", va="center", weight="bold")
+        white = dict(facecolor="white", edgecolor="none", pad=1)  # over the budget line
+        how = dict(textcoords="offset points", va="center", weight="bold", bbox=white)
         ax.annotate(f"{left:.1f}", (left, name), (6, 0), **how)
     if limit:
         ax.axvline(limit / 1e6, color=COLOURS["ink"], linestyle="--", label="budget")
