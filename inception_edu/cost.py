@@ -55,7 +55,7 @@ def conv_cost(
     )
     if h < 1 or w < 1:
         raise ValueError(
-            f"size must be at least the kernel {kernel} with padding {pad}, got {image}"
+            f"size must be at least the kernel {kernel} with padding {pad}, got {size}"
         )
     weights = area * (c_in // groups) * c_out
     return Cost(weights + bias * c_out, weights * h * w, (c_out, h, w))
@@ -85,10 +85,8 @@ class LayerTable:
         lines = [(name, output, f"{p:,}", f"{macs:,}") for name, output, p, macs in rows]
         return [("layer", "output", "params", "MACs"), *lines]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return text_table(self.cells(), left=2)
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         rows = ("".join(f"<td>{html.escape(c)}</td>" for c in cells) for cells in self.cells())
@@ -178,9 +176,9 @@ def _extend(field: ReceptiveField, path: Iterable[nn.Module]) -> ReceptiveField:
         elif isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
             k, stride = pair(layer.kernel_size), pair(layer.stride)
             dilation = pair(getattr(layer, "dilation", 1))
-            axes = range(2)
-            size = tuple(field.size[i] + (k[i] - 1) * dilation[i] * field.jump[i] for i in axes)
-            field = ReceptiveField(size, tuple(field.jump[i] * stride[i] for i in axes))
+            span = [(k[i] - 1) * dilation[i] * field.jump[i] for i in range(2)]
+            size = tuple(field.size[i] + span[i] for i in range(2))
+            field = ReceptiveField(size, tuple(field.jump[i] * stride[i] for i in range(2)))
         elif not isinstance(layer, _POINTWISE):
             raise ValueError(
                 "path must hold convolutions, pools and pointwise layers, "
