@@ -29,7 +29,6 @@ def block_bars(reduce3: int = 96, reduce5: int = 16, pool_proj: int = 32) -> Bar
             "branch5x5": [(reduce5, 1), (row.n5x5, 5)][not reduced :],
             "branch_pool": [(pool_proj, 1)],
         }
-        costs = {branch: chain(C_IN, GRID, *each) for branch, each in layers.items()}
         for branch, each in layers.items():
             costs = chain(C_IN, GRID, *each)
             macs, weights = sum(c.macs for c in costs), sum(c.params for c in costs)

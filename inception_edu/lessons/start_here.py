@@ -41,7 +41,8 @@ def show_garments(dataset: Dataset, per_class: int = 9) -> Picture:
 
 def _draw_rows(fig: Figure, rows: dict[str, Tensor]) -> None:
     ax, h = fig.add_subplot(), next(iter(rows.values())).shape[1]
-    ax.imshow(torch.cat([torch.cat(list(images), dim=1) for images in rows.values()]))
+    mosaic = torch.cat([torch.cat(list(images), dim=1) for images in rows.values()])
+    ax.imshow(mosaic, vmin=0, vmax=255)
     ax.set_yticks([h * (i + 0.5) for i in range(len(rows))], rows)
     ax.set(xticks=[], title="Ten classes, and the tops share an outline")
     ax.tick_params(length=0)
