@@ -1,72 +1,102 @@
-"""python -m inception_edu {lab,restore}: a student's own copies of the lessons."""
+"""python -m inception_edu {lab,restore,train,cost,bench}: the command line."""
 
 import argparse
-import json
-import os
-import signal
-import subprocess
+import importlib
 import sys
-from itertools import count
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from inception_edu.lab import run_lab, run_restore
 
 
-def hand_out(lesson: Path, copy: Path) -> None:
-    """Write a copy of a lesson with no outputs, so that nobody sees an answer before guessing."""
-    notebook = json.loads(lesson.read_text(encoding="utf-8"))
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            cell.update(outputs=[], execution_count=None)
-    copy.parent.mkdir(exist_ok=True)
-    copy.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence."""
+
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: {message}; see --help\n")
 
 
-def lab(lessons: list[Path], mine: Path, options: list[str]) -> int:
-    """Add the copies that are missing, then open JupyterLab on the first; returns its exit code."""
-    for lesson in lessons:
-        if not (mine / lesson.name).exists():
-            hand_out(lesson, mine / lesson.name)
-    paths = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
-    command = [sys.executable, "-m", "jupyterlab", str(mine / lessons[0].name), *options]
-    server = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
-    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    while True:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:  # JupyterLab got it too, and asks whether to stop
-            pass
+def parser() -> Parser:
+    """All commands with their options."""
+    examples = "python -m inception_edu lab --no-browser, python -m inception_edu train --epochs 3"
+    about = "GoogLeNet and Inception, taught by doing. COMMAND --help tells more."
+    top = Parser("python -m inception_edu", description=about, epilog=f"examples: {examples}")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def add(name: str, help: str, example: str) -> argparse.ArgumentParser:
+        epilog = f"example: python -m inception_edu {name} {example}"
+        return commands.add_parser(name, help=help, description=help, epilog=epilog)
+
+    add("lab", "Open your copies of the lessons; options go on to JupyterLab.", "--no-browser")
+    restore = add("restore", "Put a fresh copy of a lesson back; the old one is kept.", "01")
+    restore.add_argument("lesson", help="its number or name")
+    train_options(add("train", TRAIN, "--data fashion_mnist --epochs 3 --out runs/a"))
+    cost = add(
+        "cost", "Count parameters and multiply-adds, block by block.", "googlenet --size 224"
+    )
+    cost.add_argument("model")
+    cost.add_argument("--size", type=int, default=224, help="pixels of a side (%(default)s)")
+    network_options(cost)
+    bench = add("bench", "Time training and inference on this machine.", "--device cpu")
+    bench.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    return top
 
 
-def restore(lesson: Path, mine: Path) -> None:
-    """Put a fresh copy back; the student's own is kept beside it under a new name."""
-    copy = mine / lesson.name
-    if copy.exists():
-        names = (mine / f"{lesson.stem}.old-{n}.ipynb" for n in count(1))
-        print("Your copy is now", copy.rename(next(x for x in names if not x.exists())).name)
-    hand_out(lesson, copy)
-    print("Fresh again:", copy.relative_to(ROOT).as_posix())
+TRAIN = """Train a network; the best epoch on the validation part is tested once. Under torchrun
+(torchrun --nproc-per-node 2 -m inception_edu train ...) the processes share every batch, drawn as
+one process would; batch norm's statistics are then of each process's own share, so with it the
+curve is not that of one process."""
+
+
+def network_options(command: argparse.ArgumentParser) -> None:
+    """The options that shape a network; None leaves the model's own choice."""
+    command.add_argument("--width", type=float, help="factor on every channel count")
+    flag = argparse.BooleanOptionalAction
+    command.add_argument("--aux", action=flag, default=None, help="auxiliary heads")
+
+
+def train_options(command: argparse.ArgumentParser) -> None:
+    """Options of `train`; a recipe's field that is not given keeps the recipe's default."""
+    add, flag = command.add_argument, argparse.BooleanOptionalAction
+    add("--data", default="fashion_mnist", help="a data set's name or a .npz file (%(default)s)")
+    add("--model", default="googlenet-small", help="googlenet-small, googlenet, ... (%(default)s)")
+    network_options(command)
+    add("--limit", type=int, help="images to use, of train and valid together")
+    add("--valid", type=int, default=5000, help="images held out to choose the epoch (%(default)s)")
+    add("--size", type=int, help="scale images to this many pixels a side")
+    add("--epochs", type=int, help="passes over the training part (3)")
+    add("--batch-size", type=int, help="128, or all images where there are fewer")
+    add("--optimiser", help="sgd or adamw")
+    add("--lr", type=float, help="highest learning rate")
+    add("--schedule", help="linear, cosine or constant")
+    add("--weight-decay", type=float)
+    add("--label-smoothing", type=float)
+    add("--aux-weight", type=float, help="of each auxiliary head's loss (0.3)")
+    add("--shift", type=int, help="pixels by which images are moved at most (2)")
+    add("--flip", action=flag, default=None, help="mirror half of the images")
+    add("--precision", help="auto, float32 or bfloat16")
+    add("--seed", type=int, help="of weights, batches and split (0)")
+    add("--out", help="folder for checkpoints, history and curves (runs/DATA-MODEL-SEED)")
+    add("--resume", action="store_true", help="go on where the run in that folder stopped")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
-    examples = "python -m inception_edu lab --no-browser, python -m inception_edu restore 01"
-    parser = argparse.ArgumentParser("python -m inception_edu", epilog=f"examples: {examples}")
-    parser.error = lambda message: parser.exit(2, f"{parser.prog}: {message}; see --help\n")
-    parser.add_argument("command", choices=["lab", "restore"])
-    parser.add_argument("rest", nargs="*", help="lab: options for JupyterLab; restore: a lesson")
-    args, options = parser.parse_known_args(argv)
-    mine, lessons = ROOT / "my_notebooks", sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    if not lessons:
-        parser.exit(1, f"No lessons in {ROOT / 'notebooks'}: get the whole repository.\n")
-    if args.command == "lab":
-        return lab(lessons, mine, args.rest + options)
-    wanted = [x for x in lessons if [x.stem[:2]] == args.rest or [x.stem] == args.rest]
-    if not wanted or options:
-        names = ", ".join(x.stem for x in lessons)
-        parser.error(f"restore takes one lesson of {names}, got {' '.join(args.rest + options)!r}")
-    restore(wanted[0], mine)
-    return 0
+    """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong arguments."""
+    top = parser()
+    args, rest = top.parse_known_args(argv)
+    args.argv = sys.argv[1:] if argv is None else argv
+    if rest and args.command != "lab":
+        top.error(f"unknown argument {rest[0]!r}")
+    try:
+        if args.command == "lab":
+            return run_lab(args, rest)
+        if args.command == "restore":
+            return run_restore(args)
+        commands = importlib.import_module("inception_edu.commands")  # torch takes seconds
+        return getattr(commands, args.command)(args)
+    except (ValueError, TypeError, FileExistsError) as error:
+        top.error(" ".join(str(error).split()))
+    except OSError as error:
+        top.exit(1, f"{top.prog}: {' '.join(str(error).split())}\n")
 
 
 if __name__ == "__main__":

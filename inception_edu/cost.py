@@ -96,25 +96,24 @@ class LayerTable:
 def text_table(rows: list[tuple[str, ...]], *, left: int = 1) -> str:
     """Rows of strings as lines of text; the first `left` columns flush left, the others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = (
-        (
-            c.ljust(w) if i < left else c.rjust(w)
-            for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    sides = [str.ljust] * left + [str.rjust] * len(widths)
+    aligned = (map(lambda side, *cell: side(*cell), sides, row, widths) for row in rows)
     return "\n".join("  ".join(cells).rstrip() for cells in aligned)
 
 
 def layer_table(
-    model: nn.Module, input_size: tuple[int, int, int] = (3, 224, 224), *, depth: int | None = None
+    model: nn.Module,
+    input_size: tuple[int, int, int] = (3, 224, 224),
+    *,
+    depth: int | None = None,
+    training: bool = False,
 ) -> LayerTable:
     """Cost of every layer for one (c, h, w) image, without computing anything (meta device).
 
     `depth` joins the layers that share the first `depth` parts of their name: 1 gives a row for
-    stem, body and head, 2 a row for each block.
+    stem, body and head, 2 a row for each block. `training` counts what runs only then (aux heads).
     """
-    model = copy.deepcopy(model).to("meta").eval()
+    model = copy.deepcopy(model).to("meta").train(training)
     rows: dict[str, LayerRow] = {}
 
     def count(module: nn.Module, inputs: tuple, output: Tensor, *, name: str, params: list) -> None:
@@ -131,17 +130,15 @@ def layer_table(
         if not any(module.children()) or name and depth and name.count(".") + 1 == depth:
             own = [sum(p.numel() for p in module.parameters(recurse=False))]
             module.register_forward_hook(partial(count, name=name, params=own))
-    model(torch.empty(1, *input_size, device="meta"))
+    model(torch.empty(1 + training, *input_size, device="meta"))  # batch norm trains on two
     return LayerTable(list(rows.values()))
 
 
 def _macs(layer: nn.Module, x: Tensor) -> int:
     if isinstance(layer, nn.Conv2d):
-        size = tuple(x.shape[2:])
-        how = dict(
-            stride=layer.stride, padding=layer.padding, groups=layer.groups, dilation=layer.dilation
-        )
-        return conv_cost(layer.in_channels, layer.out_channels, layer.kernel_size, size, **how).macs
+        shape = layer.in_channels, layer.out_channels, layer.kernel_size, tuple(x.shape[2:])
+        how = {name: getattr(layer, name) for name in ("stride", "padding", "groups", "dilation")}
+        return conv_cost(*shape, **how).macs
     if isinstance(layer, nn.Linear):
         return layer.in_features * layer.out_features
     return 0

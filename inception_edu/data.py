@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from inception_edu.layers import check_whole
 from inception_edu.sources import SOURCES, balanced_order, data_folder, read_npz
@@ -19,6 +20,7 @@ class Split:
     labels: Tensor = field(repr=False)
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    size: int | None = None  # pixels of a side that batches are scaled to; None: as they are
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -36,6 +38,8 @@ class Split:
         # Plain numbers channel by channel: copying tensors of means would stall a GPU every batch.
         for c, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
             x[:, c].sub_(255 * mean).div_(255 * std)
+        if self.size:
+            x = interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
         return x, labels.to(device)
 
     def batches(self, size: int, device="cpu") -> Iterator[tuple[Tensor, Tensor]]:
@@ -57,6 +61,14 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def resized(self, size: int) -> "Dataset":
+        """The same data set, whose batches are scaled to size x size pixels."""
+        check_whole("size", size, 1)
+        parts = {name: getattr(self, name) for name in ("train", "valid", "test")}
+        return replace(
+            self, **{name: part and replace(part, size=size) for name, part in parts.items()}
+        )
 
 
 def load(name, *, limit: int | None = None, valid: int = 5000, seed: int = 0) -> Dataset:
@@ -90,22 +102,64 @@ def load(name, *, limit: int | None = None, valid: int = 5000, seed: int = 0) ->
     return Dataset(Path(name).stem, *splits, Split(*test, *scale), tuple(classes), *scale)
 
 
-def augment(x: Tensor, generator: torch.Generator, *, shift: int = 2, flip: bool = True) -> Tensor:
+def augment(
+    x: Tensor,
+    generator: torch.Generator,
+    *,
+    shift: int = 2,
+    flip: bool = True,
+    rank: int = 0,
+    world: int = 1,
+) -> Tensor:
     """Shift each image of (n, c, h, w) by up to shift pixels and flip half of them left-right.
 
     Edges are repeated into what a shift uncovers. The generator is the CPU's, so that every
-    device sees the same draws.
+    device sees the same draws. They are made for n x world images, of which x holds every
+    world-th from the rank-th on: together the processes see what one alone would.
     """
     n, c, h, w = x.shape
     check_whole("shift", shift, 0, min(h, w) - 1)
-    down, right = torch.randint(-shift, shift + 1, (2, n, 1), generator=generator)
-    rows = (torch.arange(h) + down).clamp(0, h - 1).to(x.device)
-    columns = (torch.arange(w) + right).clamp(0, w - 1)
+    down, right = torch.randint(-shift, shift + 1, (2, n * world, 1), generator=generator)
+    rows = (torch.arange(h) + down[rank::world]).clamp(0, h - 1).to(x.device)
+    columns = (torch.arange(w) + right[rank::world]).clamp(0, w - 1)
     if flip:
-        flipped = torch.rand((n, 1), generator=generator) < 0.5
+        flipped = torch.rand((n * world, 1), generator=generator)[rank::world] < 0.5
         columns = torch.where(flipped, w - 1 - columns, columns)
     source = rows[:, :, None] * w + columns.to(x.device)[:, None, :]  # each pixel's place in x
     return x.flatten(2).gather(2, source.view(n, 1, h * w).expand(-1, c, -1)).view(n, c, h, w)
+
+
+class Batches:
+    """Endless whole batches of a split, augmented, reshuffled when too few images are left.
+
+    Batches of `size` are drawn, and every world-th image from the rank-th on is handed out.
+    `state_dict` is where it stands; loading that continues with the very same batches.
+    """
+
+    def __init__(
+        self, split: Split, size: int, *, seed: int, shift: int, flip: bool, rank: int, world: int
+    ) -> None:
+        self.split, self.size, self.rank, self.world = split, size, rank, world
+        self.augmentation = dict(shift=shift, flip=flip, rank=rank, world=world)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.left = torch.empty(0, dtype=torch.int64)
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """The next images (n, c, h, w), on the split's device, and their labels (n,)."""
+        if len(self.left) < self.size:
+            self.left = torch.randperm(len(self.split), generator=self.generator)
+        index, self.left = self.left[: self.size], self.left[self.size :]
+        x, labels = self.split.batch(index[self.rank :: self.world], self.split.images.device)
+        return augment(x, self.generator, **self.augmentation), labels
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What decides all further batches."""
+        return dict(generator=self.generator.get_state(), left=self.left.clone())
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue where `state` was taken."""
+        self.generator.set_state(state["generator"])
+        self.left = state["left"].clone()
 
 
 def mean_and_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -4,12 +4,13 @@
 here as data; the block and the network below read it.
 """
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
-from inception_edu.layers import Concat, check_count, conv
+from inception_edu.layers import AuxPool, Concat, chain, check_count, conv
+from inception_edu.network import Network, Outputs as Outputs
+from inception_edu.variants import GOOGLENET, Variant, initialise
 
 
 class Row(NamedTuple):
@@ -68,7 +69,10 @@ def scale(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def Inception(c_in: int, row: Row, *, norm: bool = True) -> Concat:  # noqa: N802
+AUX = {"aux1": "4a", "aux2": "4d"}  # aux head -> the block whose output it reads
+
+
+def Inception(c_in: int, row: Row, *, norm: bool = True, k5: int = 5) -> Concat:  # noqa: N802
     """The block of [G] Figure 2(b) with one row's widths: (n, c_in, h, w) -> (n, row.c_out, h, w).
 
     Without `norm` every convolution has a bias and no batch norm, as in the paper.
@@ -79,7 +83,8 @@ def Inception(c_in: int, row: Row, *, norm: bool = True) -> Concat:  # noqa: N80
             conv(c_in, row.n3x3_reduce, 1, norm=norm), conv(row.n3x3_reduce, row.n3x3, 3, norm=norm)
         ),
         branch5x5=nn.Sequential(
-            conv(c_in, row.n5x5_reduce, 1, norm=norm), conv(row.n5x5_reduce, row.n5x5, 5, norm=norm)
+            conv(c_in, row.n5x5_reduce, 1, norm=norm),
+            conv(row.n5x5_reduce, row.n5x5, k5, norm=norm),
         ),
         branch_pool=nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1), conv(c_in, row.pool_proj, 1, norm=norm)
@@ -87,74 +92,104 @@ def Inception(c_in: int, row: Row, *, norm: bool = True) -> Concat:  # noqa: N80
     )
 
 
-def blocks(c_in: int, width: float) -> nn.Sequential:
+def AuxHead(  # noqa: N802
+    c_in: int, num_classes: int, *, norm: bool = True, width: float = 1.0, adaptive: bool = False
+) -> nn.Sequential:
+    """The auxiliary classifier of [G] section 5: (n, c_in, h, w) -> (n, num_classes)."""
+    c, hidden = scale(128, width), scale(1024, width)
+    return chain(
+        pool=AuxPool(adaptive=adaptive),
+        conv=conv(c_in, c, 1, norm=norm),
+        flatten=nn.Flatten(),
+        hidden=nn.Linear(16 * c, hidden),
+        relu=nn.ReLU(),
+        dropout=nn.Dropout(0.7),
+        linear=nn.Linear(hidden, num_classes),
+    )
+
+
+def stem(c_in: int, width: float, variant: Variant) -> nn.Sequential:
+    """Table 1 up to block 3a: (n, c_in, h, w) -> (n, 192 width, h/8, w/8); h/2, w/2 if small."""
+    row1, row2 = TABLE_1["conv1"], TABLE_1["conv2"]
+    c1, reduce, c2 = (scale(c, width) for c in (row1.output[2], row2.n3x3_reduce, row2.n3x3))
+    if not variant.full_stem:
+        pool = nn.MaxPool2d(3, 2, **variant.edge)
+        return chain(conv1=conv(c_in, c1, 3), conv2=conv(c1, c2, 3), pool=pool)
+    layers = chain(
+        conv1=conv(c_in, c1, row1.patch, row1.stride, norm=variant.norm),  # 224x224 -> 112x112
+        pool1=nn.MaxPool2d(3, 2, **variant.edge),  # 112x112 -> 56x56
+        norm1=nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0),  # sizes of [CAFFE]
+        conv2_reduce=conv(c1, reduce, 1, norm=variant.norm),
+        conv2=conv(reduce, c2, row2.patch, norm=variant.norm),
+        norm2=nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0),
+        pool2=nn.MaxPool2d(3, 2, **variant.edge),  # 56x56 -> 28x28
+    )
+    if not variant.lrn:
+        del layers.norm1, layers.norm2
+    return layers
+
+
+def blocks(c_in: int, width: float, variant: Variant = GOOGLENET["small"]) -> nn.Sequential:
     """Table 1 from 3a to 5b, max pools included: (n, c_in, h, w) -> (n, 1024 width, h/4, w/4)."""
     body = nn.Sequential()
     names = list(TABLE_1)
     for name in names[names.index("3a") : names.index("5b") + 1]:
         row = TABLE_1[name].scaled(width)
         if row.type == "max pool":
-            body.add_module(name, nn.MaxPool2d(row.patch, row.stride, padding=1))
+            k = variant.pool4 if name == "pool4" else row.patch
+            body.add_module(name, nn.MaxPool2d(k, row.stride, **variant.edge))
         else:
-            body.add_module(name, Inception(c_in, row))
+            body.add_module(name, Inception(c_in, row, norm=variant.norm, k5=variant.k5))
             c_in = row.c_out
     return body
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """What a network returns: logits (n, classes), and each aux head's logits by name."""
-
-    logits: Tensor
-    aux: dict[str, Tensor] = field(default_factory=dict)
-
-
-class GoogLeNet(nn.Module):
+class GoogLeNet(Network):
     """GoogLeNet with stem, body and head: (n, in_channels, h, w) -> Outputs, logits (n, classes).
 
-    Variant "small" has all nine blocks of Table 1, batch norm and a stride-1 stem for images of
-    28 to 64 pixels. `width` multiplies every channel count. Raises ValueError for an unknown
-    variant, a wrong number of input channels, and an image below `min_size` pixels.
+    Variants: "paper" is [G] Table 1; "torchvision" puts out what torchvision's googlenet does;
+    "small" has batch norm and a stride-1 stem for images of 28 to 64 pixels. `width` multiplies
+    every channel count. Raises ValueError for an unknown variant, a wrong number of input
+    channels, and an image below `min_size` pixels.
     """
 
-    min_size = 16  # at 8 blocks 5a and 5b would see one pixel, and padding around it
+    reads = AUX
 
     def __init__(
         self,
-        variant: str = "small",
+        variant: str = "paper",
         *,
-        num_classes: int = 10,
-        in_channels: int = 1,
-        width: float = 1 / 8,
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        aux: bool = True,
+        width: float = 1.0,
     ) -> None:
-        super().__init__()
-        if variant != "small":
-            raise ValueError(f'variant must be "small", got {variant!r}')
+        sizes = dict(num_classes=num_classes, in_channels=in_channels, aux=aux, width=width)
+        super().__init__(variant=variant, **sizes)
+        if variant not in list(GOOGLENET):
+            allowed = ", ".join(f'"{name}"' for name in GOOGLENET)
+            raise ValueError(f"variant must be one of {allowed}, got {variant!r}")
         check_count(num_classes=num_classes, in_channels=in_channels)
         if not 0 < width <= 4:
             raise ValueError(f"width must be above 0 and at most 4, got {width}")
-        self.in_channels = in_channels
-        c1, c2 = scale(64, width), scale(192, width)
-        self.stem = nn.Sequential(
-            conv(in_channels, c1, 3),
-            conv(c1, c2, 3),
-            nn.MaxPool2d(3, 2, padding=1),  # 28x28 -> 14x14
+        kind = GOOGLENET[variant]
+        self.min_sizes = kind.min_sizes
+        if kind.full_stem:
+            self.advice = 'enlarge them, or use variant "small", made for 28 to 64 pixels'
+        self.stem = stem(in_channels, width, kind)
+        self.body = blocks(scale(TABLE_1["conv2"].n3x3, width), width, kind)
+        rows = {name: TABLE_1[name].scaled(width) for name in ("4a", "4d", "5b")}
+        self.head = chain(
+            pool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
+            dropout=nn.Dropout(kind.dropout),
+            linear=nn.Linear(rows["5b"].c_out, num_classes),
         )
-        self.body = blocks(c2, width)  # 14x14 -> 7x7 -> 4x4
-        c_last = TABLE_1["5b"].scaled(width).c_out
-        self.head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c_last, num_classes)
+        if not kind.dropout:
+            del self.head.dropout
+        like = dict(norm=kind.norm, width=width, adaptive=kind.adaptive)
+        self.aux = nn.ModuleDict(
+            {n: AuxHead(rows[at].c_out, num_classes, **like) for n, at in AUX.items() if aux}
         )
-
-    def forward(self, x: Tensor) -> Outputs:
-        if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(
-                f"x must have shape (n, {self.in_channels}, h, w), got {tuple(x.shape)}; "
-                "in_channels= sets the number of channels when the network is built"
-            )
-        if min(x.shape[2:]) < self.min_size:
-            raise ValueError(
-                f"images must be at least {self.min_size} x {self.min_size} pixels, "
-                f"got {x.shape[2]} x {x.shape[3]}; enlarge them first"
-            )
-        return Outputs(logits=self.head(self.body(self.stem(x))))
+        if not kind.norm:
+            initialise(self)

@@ -4,10 +4,12 @@
 and every network in this package is a tree of the two.
 """
 
+from collections import OrderedDict
 from numbers import Integral
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 
 def check_whole(name: str, value: int, low: int = 1, high: int | None = None) -> None:
@@ -77,6 +79,11 @@ def conv(
     return layers
 
 
+def chain(**layers: nn.Module) -> nn.Sequential:
+    """Named layers one after the other, as Concat names those side by side."""
+    return nn.Sequential(OrderedDict(layers))
+
+
 class Concat(nn.ModuleDict):
     """Runs named branches on the same input and joins their outputs on the channel axis.
 
@@ -96,3 +103,18 @@ class Concat(nn.ModuleDict):
                 "check each branch's padding and stride"
             )
         return torch.cat(list(outputs.values()), dim=1)
+
+
+class AuxPool(nn.Module):
+    """Average pool (n, c, h, w) -> (n, c, 4, 4): 5x5 stride 3 where that fits, else adaptive."""
+
+    def __init__(self, *, adaptive: bool = False) -> None:
+        super().__init__()
+        self.adaptive = adaptive
+
+    def forward(self, x: Tensor) -> Tensor:
+        fits = all(14 <= side <= 16 for side in x.shape[2:])
+        return adaptive_avg_pool2d(x, 4) if self.adaptive or not fits else avg_pool2d(x, 5, 3)
+
+    def extra_repr(self) -> str:
+        return "adaptive to 4x4" if self.adaptive else "5x5 stride 3 to 4x4, else adaptive"

@@ -359,14 +359,6 @@ def test_a_first_cell_without_a_line_is_named(series, line, capsys):
     assert "01_cost.ipynb: its first cell" in capsys.readouterr().out
 
 
-def test_measure_calls_the_series(monkeypatch):
-    calls = []
-    module = type(sys)("inception_edu.lessons.series")
-    module.measure_all = lambda: calls.append("measured")
-    monkeypatch.setitem(sys.modules, "inception_edu.lessons.series", module)
-    assert main(["measure"]) == 0 and calls == ["measured"]
-
-
 def test_a_missing_notebook_is_named(tmp_path, capsys):
     assert main(["check", str(tmp_path / "07.ipynb")]) == 1
     assert "07.ipynb" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from PIL import Image
 from torchvision import datasets
 
 from inception_edu import data, sources
-from inception_edu.data import Split, augment, load, mean_and_std
+from inception_edu.data import Batches, Split, augment, load, mean_and_std
 
 SHIPPED = Path(data.__file__).resolve().parents[1] / "data"
 
@@ -754,3 +754,60 @@ def test_incomplete_eurosat_and_broken_pictures_are_named(root, monkeypatch):
 
 def test_eurosat_keeps_5_400_of_27_000_images_for_the_test():
     assert (sources.EUROSAT_TEST, sources.EUROSAT_IMAGES) == (5_400, 27_000)
+
+
+# --- batches and sizes
+
+
+def some_split(n=30):
+    images = torch.randint(0, 256, (n, 1, 6, 6), generator=torch.Generator().manual_seed(0))
+    return data.Split(images.byte(), torch.arange(n) % 3, (0.5,), (0.25,))
+
+
+def batches_of(split, rank=0, world=1, size=8, seed=0):
+    return Batches(split, size, seed=seed, shift=2, flip=True, rank=rank, world=world)
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_processes_together_see_the_very_batches_and_augmentation_that_one_alone_would(world):
+    split = some_split()
+    whole, shares = batches_of(split), [batches_of(split, rank, world) for rank in range(world)]
+    for _ in range(7):  # past a new shuffle
+        x, labels = whole.draw()
+        parts = [share.draw() for share in shares]
+        for rank, (part, part_labels) in enumerate(parts):
+            assert len(part) == 8 // world
+            assert torch.equal(x[rank::world], part) and torch.equal(
+                labels[rank::world], part_labels
+            )
+    assert not torch.equal(parts[0][0], parts[1][0])
+
+
+@pytest.mark.parametrize("drawn", [0, 2, 5])
+def test_batches_go_on_where_their_state_was_taken(drawn):
+    one, other = batches_of(some_split()), batches_of(some_split(), seed=9)
+    for _ in range(drawn):
+        one.draw()
+    state = one.state_dict()
+    expected = [one.draw() for _ in range(6)]
+    before = other.draw()[0]
+    other.load_state_dict(state)
+    found = [other.draw() for _ in range(6)]
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(expected, found, strict=True))
+    assert not torch.equal(before, found[0][0])
+    again = batches_of(some_split())  # drawing on has not changed the state
+    again.load_state_dict(state)
+    assert torch.equal(again.draw()[0], expected[0][0])
+
+
+def test_resized_data_sets_hand_out_scaled_batches_and_keep_their_images():
+    part = some_split()
+    small = data.Dataset("tiny", part, part, None, tuple("abc"), part.mean, part.std)
+    large = small.resized(12)
+    x, labels = large.train.batch(slice(0, 4))
+    assert x.shape == (4, 1, 12, 12) and large.test is None and large.train.images is part.images
+    plain, _ = part.batch(slice(0, 4))
+    assert torch.equal(labels, part.labels[:4]) and plain.shape == (4, 1, 6, 6)
+    assert x.mean().item() == pytest.approx(plain.mean().item(), abs=0.05)
+    with pytest.raises(ValueError, match="size must be a whole number of at least 1, got 0"):
+        small.resized(0)

@@ -13,11 +13,13 @@ from inception_edu.figures import (
     Picture,
     describe,
     draw_curves,
+    draw_page,
     picture_bundle,
     png,
     render,
 )
-from inception_edu.history import History, Recipe
+from inception_edu.history import History
+from inception_edu.recipe import Recipe
 
 
 def draw(fig, data):
@@ -100,10 +102,17 @@ def test_picture_bundle_keeps_bytes_and_words():
     assert metadata["image/png"]["alt"] == "words"
 
 
-def history(losses=(2.3, 2.0, 1.5), rows=((2, 0.4), (3, 0.6))):
-    rows = [dict(step=step, valid_loss=1.0, valid_accuracy=a) for step, a in rows]
+def history(losses=(2.3, 2.0, 1.5), rows=((2, 0.4), (3, 0.6)), **heads):
+    seconds = dict(train_seconds=4.0, valid_seconds=1.0)
+    rows = [dict(step=s, valid_accuracy=a, main_accuracy=a - 0.1, **seconds) for s, a in rows]
+    how = dict(steps=3, batch_size=8, device="cpu", precision="float32")
+    losses = dict(main=list(losses)) if losses else {}
     return History(
-        recipe=Recipe(steps=3), device="cpu", precision="float32", losses=list(losses), rows=rows
+        recipe=Recipe(lr=0.3, warm_up=0.5),
+        memory_format="contiguous",
+        losses=losses | heads,
+        rows=rows,
+        **how,
     )
 
 
@@ -113,13 +122,38 @@ def test_curves_show_each_loss_its_running_mean_and_the_accuracy_in_percent():
     raw, mean = loss.lines
     assert list(raw.get_xdata()) == [1, 2, 3] and list(raw.get_ydata()) == [2.3, 2.0, 1.5]
     assert list(mean.get_ydata()) == pytest.approx([2.3, 2.285, 2.24575])
-    assert list(accuracy.lines[0].get_xdata()) == [2, 3]
-    assert list(accuracy.lines[0].get_ydata()) == pytest.approx([40, 60])
+    training, validation = accuracy.lines
+    assert list(validation.get_xdata()) == [2, 3]
+    assert list(validation.get_ydata()) == pytest.approx([40, 60])
+    assert list(training.get_ydata()) == pytest.approx([30, 50])
     assert "%" in accuracy.get_ylabel() and loss.get_xlabel() == "step"
+    assert accuracy.get_title("left") == "Accuracy reaches 60.0%"
 
 
+def test_every_heads_loss_is_named_and_has_a_colour_of_its_own():
+    both = history(aux1=[2.4, 2.2, 1.9], aux2=[2.5, 2.4, 2.2])
+    loss = render(draw_curves, both, (8, 3.6)).axes[0]
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["main", "aux1", "aux2"]
+    assert len({line.get_color() for line in loss.lines[1:]}) == 3
+    assert render(draw_curves, history(), (8, 3.6)).axes[0].get_legend() is None
+
+
+def test_a_run_on_one_page_has_loss_accuracy_rate_and_seconds():
+    page = render(draw_page, history(), (11, 7))
+    loss, accuracy, rate, seconds = page.axes
+    assert (len(loss.lines), len(accuracy.lines), len(seconds.patches)) == (2, 2, 4)
+    recipe = history().recipe
+    whole, done = rate.lines
+    expected = [recipe.lr_at(step, 3) for step in (1, 2, 3)]
+    assert list(whole.get_ydata()) == list(done.get_ydata()) == expected
+    assert [bar.get_height() for bar in seconds.patches] == [4, 4, 1, 1]
+    half = render(draw_page, history(losses=(2.3,)), (11, 7)).axes[2]
+    assert list(half.lines[1].get_ydata()) == expected[:1]
+
+
+@pytest.mark.parametrize("draw", [draw_curves, draw_page])
 @pytest.mark.parametrize("empty", [dict(losses=()), dict(rows=()), dict(losses=(), rows=())])
-def test_curves_can_be_drawn_before_there_is_anything_to_draw(empty):
-    picture = Picture(draw_curves, history(**empty), str)
+def test_curves_can_be_drawn_before_there_is_anything_to_draw(empty, draw):
+    picture = Picture(draw, history(**empty), str)
     assert repr(picture).startswith("step ")
     assert imread(io.BytesIO(picture.png)).shape[:2] == (360, 800)

@@ -1,4 +1,3 @@
-import json
 import re
 import statistics
 import struct
@@ -9,7 +8,6 @@ import torch
 from inception_edu.cost import conv_cost
 from inception_edu.data import Dataset, Split
 from inception_edu.lessons import series, speed, start_here
-from inception_edu.training import Recipe
 
 CLASSES = tuple("abcdefghij")
 
@@ -190,13 +188,13 @@ def test_at_least_four_shapes_are_timed(monkeypatch):
     assert len(speed.SHAPES) >= 4
 
 
-SAVED = json.loads(series.ASSET.read_text())
+SAVED = series.saved("networks")
 
 
 def test_every_network_of_the_series_and_no_other_was_measured_on_3_seeds_or_more():
-    assert set(SAVED["networks"]) == set(series.NETWORKS)
-    assert set(SAVED) >= {"command", "versions", "hardware", "networks"}
-    for runs in SAVED["networks"].values():
+    assert set(SAVED["runs"]) == set(series.NETWORKS)
+    assert set(SAVED) >= {"command", "versions", "hardware", "runs"}
+    for runs in SAVED["runs"].values():
         assert len({run["seed"] for run in runs}) == len(runs) >= 3
         assert all(0.5 < run["test_accuracy"] < 1 and run["train_seconds"] > 0 for run in runs)
 
@@ -206,7 +204,7 @@ def test_table_holds_the_networks_trained_up_to_a_lesson(lesson, n):
     found = series.reached(lesson)
     assert [r.name for r in found] == list(series.NETWORKS)[:n]
     for r in found:
-        runs = SAVED["networks"][r.name]
+        runs = SAVED["runs"][r.name]
         accuracies = [run["test_accuracy"] for run in runs]
         assert r.n == len(runs) >= 3
         assert r.accuracy == pytest.approx(sum(accuracies) / r.n)
@@ -239,23 +237,3 @@ def test_promise_names_the_best_network_of_the_series_in_its_title():
     best = max(series.reached("99"), key=lambda r: r.accuracy)
     assert f'"{100 * best.accuracy:.1f} % in {best.seconds:.0f} seconds' in told
     assert f"{len(series.NETWORKS)} labels" in told
-
-
-def test_measuring_trains_every_network_once_per_seed_and_saves_it(monkeypatch, tmp_path, capsys):
-    data = Split(
-        torch.randint(0, 256, (20, 1, 28, 28), dtype=torch.uint8),
-        torch.arange(20) % 10,
-        (0.5,),
-        (0.25,),
-    )
-    tiny = Dataset("tiny", data, data, data, CLASSES, (0.5,), (0.25,))
-    entry = series.NETWORKS["linear classifier"]
-    recipe = Recipe(steps=2, batch_size=4, lr=0.01, precision="float32")
-    monkeypatch.setattr(series, "NETWORKS", {"linear": entry._replace(recipe=recipe)})
-    monkeypatch.setattr(series, "load", lambda name: tiny)
-    monkeypatch.setattr(series, "ASSET", tmp_path / "networks.json")
-    series.measure_all(seeds=(3, 4))
-    saved = json.loads((tmp_path / "networks.json").read_text())
-    assert [run["seed"] for run in saved["networks"]["linear"]] == [3, 4]
-    assert saved["versions"]["torch"] == torch.__version__
-    assert series.reached("00")[0].n == 2

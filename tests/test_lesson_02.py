@@ -8,13 +8,14 @@ from torch import nn
 from inception_edu.cost import conv_cost, layer_table, receptive_field
 from inception_edu.data import Split, load
 from inception_edu.figures import render
-from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception
+from inception_edu.googlenet import TABLE_1, Inception
 from inception_edu.layers import Concat, conv
 from inception_edu.lessons import (
     muting,
     the_inception_block as lesson,
     the_inception_block_checks as checks,
 )
+from inception_edu.lessons.series import small_googlenet
 
 RIGHT_PADDINGS = dict(branch1x1=0, branch3x3=1, branch5x5=2, branch_pool=1)
 
@@ -211,7 +212,7 @@ def test_a_5x5_window_covers_3_13_and_51_percent():
 
 def test_block_3a_sees_7_11_15_and_11_pixels_around_the_window_that_is_drawn():
     torch.manual_seed(0)  # by bad luck, weights can be such that a ReLU lets nothing through
-    network = GoogLeNet("small").eval()
+    network = small_googlenet().eval()
     block, sides = network.body.get_submodule("3a"), {}
     for name, branch in block.items():
         images = torch.randn(64, 1, 28, 28, requires_grad=True)
@@ -262,7 +263,7 @@ def test_source_shows_what_runs():
 def prepared():
     """A network not trained, but with the data's batch norm: its answers differ; and 60 images."""
     torch.manual_seed(0)
-    network, split = GoogLeNet("small"), load("fashion_mnist").valid
+    network, split = small_googlenet(), load("fashion_mnist").valid
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0

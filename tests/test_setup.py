@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from inception_edu import __main__ as students
+from inception_edu import lab as students
+from inception_edu.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
@@ -129,7 +130,7 @@ def opened(monkeypatch):
 
 
 def test_lab_opens_the_first_copy_finds_the_package_and_passes_options_on(series, opened):
-    assert students.main(["lab", "--no-browser", "--port", "8890"]) == 0
+    assert main(["lab", "--no-browser", "--port", "8890"]) == 0
     command, env = opened[0]
     assert command[1:3] == ["-m", "jupyterlab"]
     assert command[3:] == [
@@ -140,7 +141,7 @@ def test_lab_opens_the_first_copy_finds_the_package_and_passes_options_on(series
 
 
 def test_a_copy_shows_no_answers_before_the_guess(series, opened):
-    students.main(["lab"])
+    main(["lab"])
     copy = json.loads((series / "my_notebooks/01_counting.ipynb").read_text(encoding="utf-8"))
     assert copy["cells"][0]["source"] == ["über"]
     assert copy["cells"][1]["source"] == ["6 * 7"]
@@ -148,10 +149,10 @@ def test_a_copy_shows_no_answers_before_the_guess(series, opened):
 
 
 def test_lab_never_overwrites_a_copy_and_adds_a_new_lesson_later(series, opened):
-    students.main(["lab"])
+    main(["lab"])
     (series / "my_notebooks/01_counting.ipynb").write_text("mine")
     shutil.copy(series / "notebooks/00_start_here.ipynb", series / "notebooks/02_block.ipynb")
-    students.main(["lab"])
+    main(["lab"])
     assert (series / "my_notebooks/01_counting.ipynb").read_text() == "mine"
     assert (series / "my_notebooks/02_block.ipynb").exists()
 
@@ -159,11 +160,11 @@ def test_lab_never_overwrites_a_copy_and_adds_a_new_lesson_later(series, opened)
 @pytest.mark.parametrize("name", ["01", "01_counting"])
 def test_restore_gives_a_fresh_copy_and_loses_no_old_one(series, name, capsys):
     copy = series / "my_notebooks/01_counting.ipynb"
-    assert students.main(["restore", name]) == 0
+    assert main(["restore", name]) == 0
     fresh = copy.read_text(encoding="utf-8")
     for text in ("first", "second", "third"):
         copy.write_text(text)
-        students.main(["restore", name])
+        main(["restore", name])
         assert copy.read_text(encoding="utf-8") == fresh
         if text == "second":  # the student throws one away: its number may be used again
             (copy.parent / "01_counting.old-1.ipynb").unlink()
@@ -177,7 +178,7 @@ def test_restore_gives_a_fresh_copy_and_loses_no_old_one(series, name, capsys):
 )
 def test_wrong_arguments_exit_with_2_and_one_sentence(series, words, capsys):
     with pytest.raises(SystemExit) as stopped:
-        students.main(words)
+        main(words)
     said = capsys.readouterr()
     assert stopped.value.code == 2 and said.out == ""
     assert said.err.count("\n") == 1 and "--help" in said.err
@@ -185,13 +186,13 @@ def test_wrong_arguments_exit_with_2_and_one_sentence(series, words, capsys):
 
 def test_restore_names_the_lessons_there_are(series, capsys):
     with pytest.raises(SystemExit):
-        students.main(["restore", "07"])
+        main(["restore", "07"])
     assert "00_start_here, 01_counting, got '07'" in capsys.readouterr().err
 
 
 def test_help_shows_an_example(capsys):
     with pytest.raises(SystemExit) as stopped:
-        students.main(["--help"])
+        main(["--help"])
     assert stopped.value.code == 0
     assert "python -m inception_edu lab --no-browser" in capsys.readouterr().out
 
@@ -199,7 +200,7 @@ def test_help_shows_an_example(capsys):
 def test_without_the_repository_the_command_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(students, "ROOT", tmp_path)
     with pytest.raises(SystemExit) as stopped:
-        students.main(["lab"])
+        main(["lab"])
     assert stopped.value.code == 1
     assert "get the whole repository" in capsys.readouterr().err
 

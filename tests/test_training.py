@@ -8,22 +8,23 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from inception_edu.data import Dataset, Split
+from inception_edu.checkpoints import load
+from inception_edu.data import Batches, Dataset, Split
+from inception_edu.devices import pick_memory_format
+from inception_edu.evaluation import check_labels
 from inception_edu.googlenet import GoogLeNet, Outputs
-from inception_edu.history import History, Recipe
 from inception_edu.layers import conv
+from inception_edu.losses import logits_of
+from inception_edu.run import snapshot
 from inception_edu.training import (
     Evaluation,
-    batches,
-    check_labels,
+    History,
+    Recipe,
     evaluate,
     fit,
-    logits_of,
     pick_device,
     pick_precision,
     print_progress,
-    snapshot,
-    validate,
 )
 
 CPU = torch.device("cpu")
@@ -73,9 +74,44 @@ class Wrapped(nn.Sequential):
         return Outputs(logits=super().forward(x))
 
 
+class TwoHeads(nn.Module):
+    """A network with one auxiliary head and dropout."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.drop = conv(1, 4, 3), nn.Dropout(0.3)
+        self.head, self.side = (nn.Sequential(nn.Flatten(), nn.Linear(256, 4)) for _ in range(2))
+
+    def forward(self, x):
+        x = self.body(x)
+        aux = {"aux1": self.side(x)} if self.training else {}
+        return Outputs(logits=self.head(self.drop(x)), aux=aux)
+
+
 def recipe(**how):
     plain = dict(steps=12, batch_size=8, lr=0.05, shift=0, flip=False, precision="float32")
     return Recipe(**plain | how)
+
+
+def batches(data, told, device):
+    """The batches of `told.steps` steps."""
+    how = dict(seed=told.seed, shift=told.shift, flip=told.flip, rank=0, world=1)
+    source = Batches(data.to(device), told.size_for(len(data)), **how)
+    return (source.draw() for _ in range(told.steps))
+
+
+def blank(told=None, **how):
+    """A history before the first step."""
+    plain = dict(
+        steps=12, batch_size=8, device="cpu", precision="float32", memory_format="channels_last"
+    )
+    return History(recipe=told or recipe(), **plain | how)
+
+
+def steady(row):
+    """A row without what varies from run to run."""
+    return {name: value for name, value in row.items() if not name.endswith("_seconds")}
 
 
 def silent(history, done):
@@ -97,8 +133,8 @@ def same(model, weights):
 
 @pytest.mark.parametrize(("steps", "warm_up"), [(8, 0.25), (7, 0.5), (450, 0.25), (5, 0)])
 def test_learning_rate_rises_in_the_warm_up_and_falls_to_0(steps, warm_up):
-    told = Recipe(steps=steps, lr=0.2, warm_up=warm_up)
-    rates = [told.lr_at(step) for step in range(1, steps + 1)]
+    told = Recipe(lr=0.2, warm_up=warm_up)
+    rates = [told.lr_at(step, steps) for step in range(1, steps + 1)]
     at, corners = (np.arange(steps) + 0.5) / steps, ([0, warm_up, 1], [0, 0.2, 0])
     if warm_up == 0:
         corners = ([0, 1], [0.2, 0])
@@ -119,6 +155,16 @@ COUNT = "must be a whole number of at least 1, got"
         (dict(steps=1.5), TypeError, f"steps {COUNT} 1.5"),
         (dict(batch_size=-8), ValueError, f"batch_size {COUNT} -8"),
         (dict(batch_size=True), TypeError, f"batch_size {COUNT} True"),
+        (dict(epochs=0), ValueError, f"epochs {COUNT} 0"),
+        (dict(epochs=2, steps=9), ValueError, "give epochs or steps, got epochs=2, steps=9"),
+        (dict(seed=-1), ValueError, "seed must be a whole number from 0"),
+        (dict(optimiser="lion"), ValueError, "optimiser must be one of sgd, adamw, got 'lion'"),
+        (dict(schedule="step"), ValueError, "schedule must be one of linear, cosine, constant"),
+        (dict(momentum=1.0), ValueError, "momentum must be at least 0 and below 1, got 1.0"),
+        (dict(weight_decay=-1), ValueError, "weight_decay must be at least 0, got -1"),
+        (dict(aux_weight=-0.3), ValueError, "aux_weight must be at least 0, got -0.3"),
+        (dict(label_smoothing=1), ValueError, "label_smoothing must be at least 0 and below 1"),
+        (dict(learning_rate=1), TypeError, "a recipe has no field 'learning_rate'; it has epochs"),
         (dict(validate_every=0), ValueError, f"validate_every {COUNT} 0"),
         (dict(validate_every=-1), ValueError, f"validate_every {COUNT} -1"),
         (dict(validate_every=2.5), TypeError, f"validate_every {COUNT} 2.5"),
@@ -128,12 +174,37 @@ COUNT = "must be a whole number of at least 1, got"
         (dict(lr=math.inf), ValueError, "got inf"),
         (dict(warm_up=1), ValueError, "warm_up must be at least 0 and below 1, got 1"),
         (dict(warm_up=-0.1), ValueError, "got -0.1"),
-        (dict(precision="float16"), ValueError, "'bfloat16'), got 'float16'"),
+        (dict(precision="float16"), ValueError, "float32, bfloat16, got 'float16'"),
     ],
 )
 def test_recipe_refuses_a_value_out_of_range(bad, error, words):
     Recipe()
     refused(error, lambda: Recipe(**bad), words)
+
+
+def test_rates_of_the_other_schedules_are_right():
+    cosine, constant = (Recipe(lr=0.2, warm_up=0.2, schedule=s) for s in ("cosine", "constant"))
+    assert [constant.lr_at(step, 10) for step in (1, 2, 3, 10)] == pytest.approx(
+        [0.05, 0.15, 0.2, 0.2]
+    )
+    rates = [cosine.lr_at(step, 10) for step in range(1, 11)]
+    assert rates[:2] == pytest.approx([0.05, 0.15])
+    at = [(step - 0.5) / 10 for step in range(3, 11)]
+    half = [0.1 * (1 + math.cos(math.pi * (t - 0.2) / 0.8)) for t in at]  # from the top to 0
+    assert rates[2:] == pytest.approx(half)
+
+
+def test_a_run_is_three_epochs_of_whole_batches_unless_the_recipe_says_otherwise():
+    assert Recipe().steps_for(55_000) == (3 * 429, 429)
+    assert Recipe(epochs=2, batch_size=100).steps_for(1050) == (20, 10)
+    assert Recipe(steps=7, batch_size=100).steps_for(1050) == (7, 10)
+    assert Recipe(steps=7, validate_every=3).steps_for(1050) == (7, 3)
+
+
+def test_default_batch_shrinks_to_what_there_is_and_an_explicit_one_is_refused():
+    assert [Recipe().size_for(n) for n in (1000, 128, 20)] == [128, 128, 20]
+    words = ("batch_size must be at most the 20 images", "got 64", "leave it out")
+    refused(ValueError, lambda: Recipe(batch_size=64).size_for(20), *words)
 
 
 def test_recipe_takes_keywords_only_and_cannot_be_changed():
@@ -163,8 +234,10 @@ def test_batches_are_all_whole_where_the_images_do_not_divide():
     assert {len(y) for _, y in batches(split(20), recipe(batch_size=8), CPU)} == {8}
 
 
-def test_batch_larger_than_the_data_holds_all_of_it_once():
-    for x, _ in batches(split(20), recipe(batch_size=128), CPU):
+def test_default_batch_of_few_images_holds_all_of_them_once_and_the_history_says_so():
+    assert "batches of 20, which is all there is" in str(run(data=dataset(20), batch_size=None)[1])
+    assert "all there is" not in str(run()[1])
+    for x, _ in batches(split(20), recipe(batch_size=None), CPU):
         assert len(x) == 20 == len({tuple(image.flatten().tolist()) for image in x})
 
 
@@ -201,22 +274,22 @@ def test_fit_equals_a_plain_loop_and_lowers_the_loss():
     model, history = run(data=data, steps=24, lr=0.1)
     other = plain_loop(network(), data.train, recipe(steps=24, lr=0.05))
     assert max(abs(a - b) for a, b in zip(expected, other, strict=True)) > 1e-3
-    assert history.losses == pytest.approx(expected, abs=1e-6)
+    assert history.losses["main"] == pytest.approx(expected, abs=1e-6)
     for ours, theirs in zip(model.state_dict().values(), hand.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
-    assert sum(history.losses[-4:]) < 0.8 * sum(history.losses[:4])
+    assert sum(history.losses["main"][-4:]) < 0.8 * sum(history.losses["main"][:4])
 
 
 @pytest.mark.parametrize("change", [dict(momentum=0.0), dict(weight_decay=0.3), dict(lr=0.01)])
 def test_every_number_of_the_recipe_changes_the_run(change):
-    assert run()[1].losses[0] == run(**change)[1].losses[0]
-    assert run()[1].losses != pytest.approx(run(**change)[1].losses, abs=1e-4)
+    assert run()[1].losses["main"][0] == run(**change)[1].losses["main"][0]
+    assert run()[1].losses["main"] != pytest.approx(run(**change)[1].losses["main"], abs=1e-4)
 
 
 def test_same_seed_gives_the_same_losses_and_another_seed_others():
     how = dict(shift=2, flip=True)
-    assert run(**how)[1].losses == run(**how)[1].losses
-    assert run(seed=1, **how)[1].losses != run(**how)[1].losses
+    assert run(**how)[1].losses["main"] == run(**how)[1].losses["main"]
+    assert run(seed=1, **how)[1].losses["main"] != run(**how)[1].losses["main"]
 
 
 def test_global_random_state_neither_decides_the_batches_nor_is_used_up():
@@ -225,7 +298,7 @@ def test_global_random_state_neither_decides_the_batches_nor_is_used_up():
         model = network()
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        losses.append(run(model, shift=2, flip=True)[1].losses)
+        losses.append(run(model, shift=2, flip=True)[1].losses["main"])
         assert torch.equal(torch.get_rng_state(), before)
     assert losses[0] == losses[1]
 
@@ -235,7 +308,7 @@ def test_fit_trains_in_place_what_returns_outputs_as_what_returns_logits():
     before = snapshot(model)
     _, history = run(model)
     assert not same(model, before)
-    assert history.losses == run()[1].losses
+    assert history.losses["main"] == run()[1].losses["main"]
     assert all(p.requires_grad for p in model.parameters())
 
 
@@ -250,13 +323,13 @@ def test_history_tells_the_run():
     history = fit(network(), dataset(), told, device="cpu", watch=silent)
     assert history.recipe is told
     assert (history.device, history.precision, history.stopped) == ("cpu", "float32", "")
-    assert len(history.losses) == 12 and history.elapsed_seconds > 0
+    assert len(history.losses["main"]) == 12 and history.elapsed_seconds > 0
     images = history.images_per_second * history.elapsed_seconds
     assert images == pytest.approx(12 * 8)
 
 
 def test_images_per_second_counts_images_that_were_there():
-    history = run(data=dataset(20), steps=3, batch_size=128)[1]
+    history = run(data=dataset(20), steps=3, batch_size=None)[1]
     assert history.images_per_second * history.elapsed_seconds == pytest.approx(3 * 20)
 
 
@@ -264,7 +337,52 @@ def test_the_end_is_validated_and_equals_evaluate():
     data = dataset()
     model, history = run(data=data)
     found = evaluate(model, data.valid, device="cpu")
-    assert history.rows == [dict(step=12, valid_loss=found.loss, valid_accuracy=found.accuracy)]
+    assert [row["step"] for row in history.rows] == [5, 10, 12]  # epochs of 40 // 8 steps
+    last = history.rows[-1]
+    assert (last["valid_loss"], last["valid_accuracy"]) == (found.loss, found.accuracy)
+
+
+def test_a_row_holds_the_epochs_mean_loss_accuracy_rate_and_seconds():
+    right = []
+
+    class Watched(Wrapped):
+        def forward(self, x):
+            outputs = super().forward(x)
+            if self.training:
+                right.append(outputs.logits.argmax(1))
+            return outputs
+
+    torch.manual_seed(0)
+    data, model = dataset(), Watched(*network().children())
+    _, history = run(model, data, steps=10)
+    labels = [y for _, y in batches(data.train, recipe(steps=10), CPU)]
+    shares = [(a == b).double().mean().item() for a, b in zip(right, labels, strict=True)]
+    for i, row in enumerate(history.rows):
+        part = slice(5 * i, 5 * i + 5)
+        assert (row["epoch"], row["step"]) == (i + 1, 5 * i + 5)
+        assert row["lr"] == recipe().lr_at(row["step"], 10)
+        assert row["main_loss"] == pytest.approx(sum(history.losses["main"][part]) / 5)
+        assert row["main_accuracy"] == pytest.approx(sum(shares[part]) / 5)
+        assert row["train_seconds"] > 0 and row["valid_seconds"] > 0
+    assert history.rows[0]["main_accuracy"] != history.rows[1]["main_accuracy"]
+
+
+def test_aux_heads_have_losses_and_accuracies_of_their_own():
+    model, history = run(TwoHeads(), steps=10)
+    assert list(history.losses) == ["main", "aux1"]
+    assert history.losses["main"] != history.losses["aux1"]
+    assert {"main_loss", "aux1_loss", "main_accuracy", "aux1_accuracy"} <= set(history.rows[0])
+    other = run(TwoHeads(), steps=10, aux_weight=0.0)[1]
+    assert other.losses["aux1"][1:] != history.losses["aux1"][1:]
+    assert run(TwoHeads(), steps=10)[1].losses == history.losses
+
+
+def test_best_is_the_first_of_the_rows_with_the_highest_validation_accuracy():
+    history = blank(
+        rows=[dict(step=s, valid_accuracy=a) for s, a in enumerate((0.2, 0.5, 0.5, 0.4))]
+    )
+    assert history.best["step"] == 1
+    assert blank().best == {} and blank(rows=[dict(step=3), dict(step=4)]).best == dict(step=4)
 
 
 @pytest.mark.parametrize(
@@ -274,18 +392,25 @@ def test_the_end_is_validated_and_equals_evaluate():
 def test_validate_every_gives_a_row_at_each_of_its_steps_and_at_the_end(every, steps, at):
     history = run(validate_every=every, steps=steps)[1]
     assert [row["step"] for row in history.rows] == at
-    assert len(history.losses) == steps
-    assert history.losses == run(steps=steps)[1].losses  # looking changes nothing
+    assert len(history.losses["main"]) == steps
+    assert history.losses["main"] == run(steps=steps)[1].losses["main"]  # looking changes nothing
 
 
-def test_without_a_validation_part_there_are_no_rows():
+def test_without_a_validation_part_the_rows_have_no_validation():
     history = run(data=dataset(valid=0))[1]
-    assert history.rows == [] and len(history.losses) == 12
+    assert (
+        not any("valid_accuracy" in row for row in history.rows)
+        and len(history.losses["main"]) == 12
+    )
 
 
 def test_watch_sees_every_20th_step_and_the_end():
     seen = []
-    run(steps=45, watch=lambda history, done: seen.append((len(history.losses), done)))
+    run(
+        steps=45,
+        validate_every=45,
+        watch=lambda history, done: seen.append((len(history.losses["main"]), done)),
+    )
     assert seen == [(20, False), (40, False), (45, False), (45, True)]
 
 
@@ -294,15 +419,15 @@ def test_progress_is_one_line_that_is_overwritten_and_ends(capsys):
     out = capsys.readouterr()
     assert out.err == "" and out.out.count("\n") == 1 and out.out.endswith("\n")
     parts = out.out.split("\r")
-    assert parts[1].startswith("step 20 of 21, loss ")
+    assert parts[-3].startswith("███████████████████░ step 20 of 21, loss ")
+    assert " s left" in parts[-3]
     assert parts[-1].strip() == str(history)
     assert "validation" in str(history) and "images/s" in str(history)
 
 
 def test_print_progress_covers_a_longer_line_before_it(capsys):
-    history = History(recipe=recipe(), device="cpu", precision="float32")
-    print_progress(history, False)
-    assert len(capsys.readouterr().out) > 90
+    print_progress(blank(), False)
+    assert len(capsys.readouterr().out) == 100
 
 
 # --- what goes wrong
@@ -331,14 +456,16 @@ def test_loss_that_is_not_finite_stops_names_the_step_and_keeps_the_last_good_we
     kept, model = [], Breaks(33, value)
 
     def keep(module, inputs):
+        if not module.training:
+            return
         kept.append([p.detach().clone() for p in module.parameters()])
 
     model.net.register_forward_pre_hook(keep)
-    _, history = run(model, steps=60)
+    _, history = run(model, steps=60, validate_every=60)
     assert history.stopped.startswith("the loss became ") and "at step 33" in history.stopped
     assert "try an lr below 0.05" in history.stopped and history.stopped in str(history)
-    assert len(history.losses) == 32 and all(map(math.isfinite, history.losses))
-    assert history.losses == run(steps=60)[1].losses[:32]
+    assert len(history.losses["main"]) == 32 and all(map(math.isfinite, history.losses["main"]))
+    assert history.losses["main"] == run(steps=60)[1].losses["main"][:32]
     last = [all(map(torch.equal, weights, model.parameters())) for weights in kept[:32]]
     assert sum(last) == 1 and any(last[19:])  # weights of step 20 to 32, whose losses were finite
     assert all(value.isfinite().all() for value in model.state_dict().values())
@@ -349,15 +476,23 @@ def test_loss_that_is_not_finite_stops_names_the_step_and_keeps_the_last_good_we
 def test_learning_rate_far_too_high_ends_with_finite_weights():
     model, history = run(lr=1e30, steps=40)
     assert "at step" in history.stopped and "try an lr below 1e+30" in history.stopped
-    assert 1 <= len(history.losses) < 20
+    assert 1 <= len(history.losses["main"]) < 20
     assert same(model, snapshot(network()))
 
 
 @pytest.mark.parametrize("step", [20, 40])
 def test_step_that_breaks_the_weights_just_before_they_are_kept_is_undone(step):
-    model, history = run(Breaks(step, "gradient"), steps=60)
+    model, history = run(Breaks(step, "gradient"), steps=60, validate_every=60)
     assert f"at step {step + 1}" in history.stopped
     assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_weights_that_broke_in_an_epochs_last_step_are_neither_validated_nor_saved(tmp_path):
+    model, history = Breaks(20, "gradient"), None
+    history = fit(model, dataset(), recipe(steps=60), out=tmp_path, device="cpu", watch=silent)
+    assert "a weight was no longer finite after step 20; try an lr below 0.05" in history.stopped
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+    assert load(tmp_path / "last.pt")["history"]["rows"][-1]["step"] == 15
 
 
 def interrupt(*args):
@@ -372,10 +507,10 @@ def test_interrupt_in_watch_returns_what_there_is():
         if len(kept) == 1:
             raise KeyboardInterrupt
 
-    model, history = run(steps=60, watch=watch)
+    model, history = run(steps=60, validate_every=60, watch=watch)
     assert history.stopped == "interrupted after step 20" and "interrupted" in str(history)
-    assert history.losses == run(steps=60)[1].losses[:20]
-    assert kept == [False, True] and history.rows[-1]["step"] == 20
+    assert history.losses["main"] == run(steps=60)[1].losses["main"][:20]
+    assert kept == [False, True] and [row["step"] for row in history.rows] == [20]
     assert not same(model, snapshot(network()))
 
 
@@ -384,15 +519,15 @@ def test_interrupt_in_a_step_keeps_the_losses_before_it():
     calls = []
 
     def hook(module, inputs):
-        calls.append(1)
-        if len(calls) == 8:
+        calls.extend([1] * module.training)
+        if len(calls) == 8 and module.training:
             raise KeyboardInterrupt
 
     model.register_forward_pre_hook(hook)
     _, history = run(model)
     assert history.stopped == "interrupted after step 7"
-    assert history.losses == run()[1].losses[:7]
-    assert history.rows[-1]["step"] == 7
+    assert history.losses["main"] == run()[1].losses["main"][:7]
+    assert [row["step"] for row in history.rows] == [5, 7]
 
 
 def test_interrupt_after_the_loss_broke_still_leaves_finite_weights():
@@ -405,7 +540,7 @@ def test_interrupt_after_the_loss_broke_still_leaves_finite_weights():
 
     model.register_forward_pre_hook(hook)
     _, history = run(model, lr=1e30, steps=40)
-    assert history.stopped and all(map(math.isfinite, history.losses))
+    assert history.stopped and all(map(math.isfinite, history.losses["main"]))
     assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
@@ -415,12 +550,12 @@ def test_interrupt_while_validating_leaves_the_network_in_training_mode():
     def hook(module, inputs):
         if not module.training:
             evaluations.append(1)
-            if len(evaluations) == 1:
+            if len(evaluations) == 2:  # the first is the trial before the run
                 raise KeyboardInterrupt
 
     model.register_forward_pre_hook(hook)
     _, history = run(model, validate_every=4)
-    assert "interrupted" in history.stopped and len(evaluations) == 2 and model.training
+    assert "interrupted" in history.stopped and len(evaluations) == 3 and model.training
 
 
 def test_labels_out_of_the_networks_range_are_refused_before_any_step():
@@ -441,9 +576,9 @@ def test_check_labels(labels, good):
 
 
 def test_wrong_number_of_channels_is_the_networks_own_sentence():
-    model = GoogLeNet("small", num_classes=4, width=1 / 16)
+    model = GoogLeNet("small", num_classes=4, in_channels=1, width=1 / 16)
     data = dataset(8, valid=8, c=3, side=16)
-    refused(ValueError, lambda: run(model, data), "x must have shape (n, 1, h, w), got (8, 3,")
+    refused(ValueError, lambda: run(model, data), "x must have shape (n, 1, h, w), got (1, 3,")
 
 
 def test_empty_training_part_is_refused():
@@ -451,10 +586,10 @@ def test_empty_training_part_is_refused():
 
 
 def test_small_googlenet_learns_the_tiny_task_with_any_batch():
-    model = GoogLeNet("small", num_classes=4, width=1 / 16)
+    model = GoogLeNet("small", num_classes=4, in_channels=1, width=1 / 16)
     data = dataset(16, valid=8, side=16)
-    _, history = run(model, data, steps=8, batch_size=64, lr=0.1)
-    assert history.losses[-1] < history.losses[0]
+    _, history = run(model, data, steps=8, batch_size=None, lr=0.1)
+    assert history.losses["main"][-1] < history.losses["main"][0]
 
 
 # --- precision and device
@@ -463,15 +598,18 @@ def test_small_googlenet_learns_the_tiny_task_with_any_batch():
 def test_bfloat16_runs_on_the_cpu_and_stays_close_to_float32():
     (_, plain), (half, history) = run(), run(precision="bfloat16")
     assert history.precision == "bfloat16"
-    assert history.losses != plain.losses
-    assert history.losses == pytest.approx(plain.losses, abs=0.03)
+    assert history.losses["main"] != plain.losses["main"]
+    assert history.losses["main"] == pytest.approx(plain.losses["main"], abs=0.03)
     assert {p.dtype for p in half.parameters()} == {torch.float32}
 
 
 def test_automatic_precision_is_a_fixed_rule_and_is_written_down():
     chosen = pick_precision(CPU)
     assert chosen in ("float32", "bfloat16")
-    assert run(precision="auto")[1].precision == chosen == pick_precision(CPU)
+    history = run(precision="auto")[1]
+    assert history.precision == chosen == pick_precision(CPU)
+    assert history.memory_format == pick_memory_format(CPU) == "channels_last"
+    assert pick_memory_format(torch.device("mps")) == "contiguous"
     assert pick_precision(torch.device("mps")) == "float32"
 
 
@@ -481,7 +619,7 @@ def test_automatic_precision_is_a_fixed_rule_and_is_written_down():
 )
 def test_bfloat16_is_picked_only_where_the_cpu_multiplies_in_it(monkeypatch, flags, expected):
     path = type("Path", (), dict(exists=lambda self: True, read_text=lambda self: flags))
-    monkeypatch.setattr("inception_edu.training.pathlib.Path", lambda name: path())
+    monkeypatch.setattr("inception_edu.devices.pathlib.Path", lambda name: path())
     assert pick_precision(CPU) == expected
 
 
@@ -564,30 +702,20 @@ def test_snapshot_is_a_copy_that_training_leaves_alone():
     assert same(network(), kept) and not same(network(), live)
 
 
-def test_validate_adds_a_row_unless_there_is_nothing_to_look_at():
-    history = History(recipe=recipe(), device="cpu", precision="float32", losses=[1.0, 2.0])
-    validate(network(), split(0), history)
-    assert history.rows == []
-    validate(network(), split(8), history)
-    assert [row["step"] for row in history.rows] == [2]
-
-
 # --- history
 
 
-def test_record_keeps_losses_until_one_is_not_finite_and_empties_the_list():
-    history = History(recipe=recipe(lr=0.5), device="cpu", precision="float32")
-    pending = [torch.tensor(value) for value in (1.0, 0.5)]
-    assert history.record(pending, 8, 2.0)
-    assert (history.losses, pending, history.stopped) == ([1.0, 0.5], [], "")
-    assert (history.elapsed_seconds, history.images_per_second) == (2.0, 8.0)
-    assert not history.record([torch.tensor(v) for v in (0.25, math.inf, 0.1)], 8, 3.0)
-    assert history.losses == [1.0, 0.5, 0.25]
-    assert history.stopped == "the loss became inf at step 4; try an lr below 0.5"
+def test_record_takes_a_steps_losses_all_or_none():
+    history = blank(recipe(lr=0.5))
+    history.record(["main", "aux1"], [1.0, 2.0])
+    assert history.losses == dict(main=[1.0], aux1=[2.0]) and history.step == 1
+    with pytest.raises(FloatingPointError, match="the loss became inf at step 2"):
+        history.record(["main", "aux1"], [0.5, math.inf])
+    assert history.losses == dict(main=[1.0], aux1=[2.0])
 
 
 def test_history_before_the_first_step_prints_too():
-    history = History(recipe=recipe(), device="cpu", precision="float32")
+    history = blank()
     assert str(history) == "step 0 of 12, 0 s, 0 images/s"
 
 
@@ -596,9 +724,9 @@ def test_history_saved_as_json_comes_back_whole(tmp_path, as_text):
     _, history = run(validate_every=6)
     path = tmp_path / "run.json"
     history.save(str(path) if as_text else path)
+    assert History.load(str(path) if as_text else path) == history
     read = json.loads(path.read_text())
-    assert History(**read | dict(recipe=Recipe(**read["recipe"]))) == history
-    assert read["losses"] == history.losses and len(read["losses"]) == 12
+    assert read["losses"] == history.losses and len(read["losses"]["main"]) == 12
 
 
 def test_history_saved_as_csv_is_a_table_of_its_rows(tmp_path):
@@ -606,7 +734,9 @@ def test_history_saved_as_csv_is_a_table_of_its_rows(tmp_path):
     history.save(tmp_path / "run.csv")
     rows = list(csv.DictReader((tmp_path / "run.csv").read_text().splitlines()))
     assert [{name: float(value) for name, value in row.items()} for row in rows] == history.rows
-    assert list(rows[0]) == ["step", "valid_loss", "valid_accuracy"] and len(rows) == 2
+    names = ["epoch", "step", "lr", "main_loss", "main_accuracy", "train_seconds"]
+    assert list(rows[0]) == [*names, "valid_loss", "valid_accuracy", "valid_seconds"]
+    assert len(rows) == 2
 
 
 def test_history_without_rows_can_be_saved_too(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 
 from inception_edu import widgets
 from inception_edu.figures import png, render
-from inception_edu.history import History, Recipe
+from inception_edu.history import History
+from inception_edu.recipe import Recipe
 from inception_edu.widgets import Explorer, LiveCurve, widget_bundle
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -166,7 +167,10 @@ def test_widget_bundle_refers_to_the_widget():
 
 
 def history(losses=(2.0,)):
-    return History(recipe=Recipe(steps=40), device="cpu", precision="float32", losses=list(losses))
+    how = dict(steps=40, batch_size=8, device="cpu", precision="float32")
+    return History(
+        recipe=Recipe(), memory_format="contiguous", losses=dict(main=list(losses)), **how
+    )
 
 
 def test_live_curve_is_displayed_once_and_its_picture_follows_the_training(displayed):

@@ -1,4 +1,4 @@
-"""python -m inception_edu.authoring {run,check,fill,measure,stamp} [NOTEBOOK...]"""
+"""python -m inception_edu.authoring {run,check,fill,stamp} [NOTEBOOK...], measure [STUDY...]"""
 
 import argparse
 import os
@@ -49,15 +49,18 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command on the named notebooks, or on all; returns the exit code."""
     parser = argparse.ArgumentParser("python -m inception_edu.authoring")
     parser.add_argument("command", choices=["run", "check", "fill", "measure", "stamp"])
-    parser.add_argument("notebooks", nargs="*", type=Path)
+    parser.add_argument("notebooks", nargs="*", type=Path, help="measure: names of studies")
     parser.add_argument("--fresh", action="store_true", help="run: keep no old output or picture")
     parser.add_argument("--quick", action="store_true", help="fill: leave out what trains for long")
     parser.add_argument("--out", type=Path, default=ROOT / "build/filled", help="fill: folder")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="measure: runs")
+    parser.add_argument("--data", help="measure: a .npz file instead of the study's data set")
     args = parser.parse_intermixed_args(argv)
     if args.command == "measure":
-        from inception_edu.lessons.series import measure_all
+        from inception_edu.authoring.measure import STUDIES, measure
 
-        measure_all()
+        for study in map(str, args.notebooks or STUDIES):
+            print("saved", measure(study, args.seeds, data=args.data).name)
         return 0
     notebooks = args.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
     readmes = {path.resolve().parents[1] / "README.md" for path in notebooks}

@@ -1,26 +1,20 @@
 """What the lessons share: the networks that the series trains, and what they cost and reach."""
 
 import json
-import os
-import platform
 import statistics
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 from typing import NamedTuple
 
-import torch
-import torchvision
 from matplotlib.figure import Figure
 from torch import nn
 
 from inception_edu.cost import layer_table, text_table
-from inception_edu.data import load
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.the_inception_block import course_network
-from inception_edu.training import Recipe, evaluate, fit
+from inception_edu.training import Recipe
 
 # Shifts and flips pay in long training; in one pass over the data they only make it harder.
 ONE_PASS = dict(shift=0, flip=False, weight_decay=2e-4)
@@ -33,6 +27,16 @@ class Entry(NamedTuple):
     lesson: str
     build: Callable[[], nn.Module]
     recipe: Recipe
+    data: str = "fashion_mnist"
+
+    def recipe_for(self, seed: int) -> Recipe:
+        """The recipe with another seed."""
+        return replace(self.recipe, seed=seed)
+
+
+def small_googlenet() -> GoogLeNet:
+    """The nine blocks at an eighth of their width, for Fashion-MNIST: what the lessons train."""
+    return GoogLeNet("small", num_classes=10, in_channels=1, aux=False, width=1 / 8)
 
 
 NETWORKS = {
@@ -42,37 +46,15 @@ NETWORKS = {
         Recipe(steps=400, lr=0.02, precision="float32", **ONE_PASS),
     ),
     "course network": Entry("02", course_network, Recipe(steps=400, lr=0.02, **ONE_PASS)),
-    "GoogLeNet, 1/8 width": Entry("02", lambda: GoogLeNet("small"), GOOGLENET_RECIPE),
+    "GoogLeNet, 1/8 width": Entry("02", small_googlenet, GOOGLENET_RECIPE),
 }
-ASSET = files("inception_edu") / "assets" / "networks.json"
+ASSETS = files("inception_edu") / "assets"
 
 
-def measure_all(seeds: tuple[int, ...] = (0, 1, 2)) -> None:
-    """Train every network once per seed and save what came out; minutes."""
-    fashion, runs = load("fashion_mnist"), {}
-    for name, entry in NETWORKS.items():
-        for seed in seeds:
-            torch.manual_seed(seed)
-            model, start = entry.build(), time.perf_counter()
-            recipe = Recipe(**{**vars(entry.recipe), "seed": seed})
-            history = fit(model, fashion, recipe)
-            if history.stopped:
-                raise RuntimeError(f"{name}, seed {seed}: {history.stopped}")
-            seconds = round(time.perf_counter() - start, 1)
-            accuracy = evaluate(model, fashion.test).accuracy
-            run = dict(seed=seed, test_accuracy=round(accuracy, 4), train_seconds=seconds)
-            runs.setdefault(name, []).append(run | dict(precision=history.precision))
-            print(f"{name}, seed {seed}: {accuracy:.2%}")
-    about = dict(
-        command="python -m inception_edu.authoring measure",
-        versions=dict(
-            python=platform.python_version(),
-            torch=torch.__version__,
-            torchvision=torchvision.__version__,
-        ),
-        hardware=f"{os.cpu_count()} cores, {platform.machine()}, {history.device}",
-    )
-    Path(str(ASSET)).write_text(json.dumps(about | dict(networks=runs), indent=1) + "\n")
+def saved(study: str) -> dict:
+    """What `python -m inception_edu.authoring measure STUDY` saved: command, versions, hardware,
+    and in "runs" each entry's runs, one a seed, with rows and loss curves."""
+    return json.loads((ASSETS / f"{study}.json").read_text(encoding="utf-8"))
 
 
 class Reached(NamedTuple):
@@ -89,12 +71,12 @@ class Reached(NamedTuple):
 
 def reached(lesson: str) -> list[Reached]:
     """The networks trained up to a lesson; costs are counted now, accuracies were saved."""
-    saved, found = json.loads(ASSET.read_text())["networks"], []
+    runs_of, found = saved("networks")["runs"], []
     for name, entry in NETWORKS.items():
         if entry.lesson <= lesson:
             table = layer_table(entry.build(), (1, 28, 28))
-            accuracies = [run["test_accuracy"] for run in saved[name]]
-            seconds = statistics.mean(run["train_seconds"] for run in saved[name])
+            accuracies = [run["test_accuracy"] for run in runs_of[name]]
+            seconds = statistics.mean(run["train_seconds"] for run in runs_of[name])
             spread = statistics.stdev(accuracies)
             mean, n = statistics.mean(accuracies), len(accuracies)
             found.append(Reached(name, table.params, table.macs, mean, spread, seconds, n))
@@ -109,7 +91,7 @@ def words_reached(networks: list[Reached]) -> str:
         accuracy = f"{r.accuracy:.1%} ± {100 * r.spread:.1f}"
         cells = (f"{r.params:,}", f"{r.macs:,}", accuracy, f"{r.n}", f"{r.seconds:.1f}")
         rows.append((r.name, *cells))
-    about = json.loads(ASSET.read_text())
+    about = saved("networks")
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return f"{text_table(rows)}\nFashion-MNIST, measured on {about['hardware']}; {versions}"
 

@@ -1,0 +1,45 @@
+"""How good a network is on one part of a data set."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from inception_edu.data import Split
+from inception_edu.devices import pick_device
+from inception_edu.losses import logits_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Accuracy (0 to 1), mean loss, and logits (n, classes) on the CPU, over one split."""
+
+    accuracy: float
+    loss: float
+    logits: Tensor
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, split: Split, *, device: str = "auto") -> Evaluation:
+    """Accuracy, loss and logits over a split, in evaluation mode and float32."""
+    target, was_training = pick_device(device), model.training
+    model.to(target).eval()
+    try:
+        logits = torch.cat([logits_of(model(x)).cpu() for x, _ in split.batches(500, target)])
+    finally:
+        model.train(was_training)
+    check_labels(split.labels, logits)
+    accuracy = (logits.argmax(1) == split.labels).double().mean().item()
+    loss = cross_entropy(logits, split.labels).item()
+    return Evaluation(accuracy=accuracy, loss=loss, logits=logits)
+
+
+def check_labels(labels: Tensor, logits: Tensor) -> None:
+    """Raise ValueError unless every label names one of the logits' classes."""
+    low, high, classes = int(labels.min()), int(labels.max()), logits.shape[1]
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"labels must be from 0 to {classes - 1} for a network of {classes} classes, "
+            f"got {low} to {high}; set num_classes= when the network is built"
+        )

@@ -1,0 +1,88 @@
+"""What a training run is told to do, as plain data."""
+
+import math
+from dataclasses import dataclass, fields
+
+from inception_edu.layers import check_count, check_whole
+
+BATCH_SIZE, EPOCHS = 128, 3  # where a recipe does not say
+CHOICES = {
+    "optimiser": ("sgd", "adamw"),
+    "schedule": ("linear", "cosine", "constant"),
+    "precision": ("auto", "float32", "bfloat16"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides how a network is trained; an error names a value out of range."""
+
+    epochs: int | None = None  # passes over the training part; 3 unless `steps` is given
+    steps: int | None = None  # batches in all, instead of epochs
+    batch_size: int | None = None  # None: 128, or all images where there are fewer
+    optimiser: str = "sgd"  # "sgd" (Nesterov's momentum) or "adamw"
+    lr: float = 0.2
+    schedule: str = "linear"  # how the rate falls to 0: "linear", "cosine"; or "constant"
+    warm_up: float = 0.25  # part of the run in which the rate rises from 0
+    momentum: float = 0.9  # adamw: its first beta
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    aux_weight: float = 0.3  # of each auxiliary head's loss, where the network has them
+    shift: int = 2  # pixels by which an image is moved at most; 0 leaves it in place
+    flip: bool = True  # mirror half of the images; turn off for digits and text
+    precision: str = "auto"  # "float32", "bfloat16", or "auto": what the hardware has units for
+    validate_every: int | None = None  # steps from row to row of the history; None: an epoch
+    seed: int = 0
+
+    def __new__(cls, **given: object) -> "Recipe":
+        names = [field.name for field in fields(cls)]
+        if unknown := [name for name in given if name not in names]:
+            raise TypeError(f"a recipe has no field {unknown[0]!r}; it has {', '.join(names)}")
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "steps", "batch_size", "validate_every"):
+            if getattr(self, name) is not None:
+                check_count(**{name: getattr(self, name)})
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError(f"give epochs or steps, got epochs={self.epochs}, steps={self.steps}")
+        check_whole("seed", self.seed, 0, 2**63 - 1)
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                found = getattr(self, name)
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {found!r}")
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"lr must be above 0, got {self.lr}")
+        for name in ("warm_up", "momentum", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                found = getattr(self, name)
+                raise ValueError(f"{name} must be at least 0 and below 1, got {found}")
+        for name in ("weight_decay", "aux_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+    def size_for(self, images: int) -> int:
+        """The batch size for a training part of so many images."""
+        if self.batch_size is not None and self.batch_size > images:
+            raise ValueError(
+                f"batch_size must be at most the {images} images of the training part, "
+                f"got {self.batch_size}; leave it out to take what there is"
+            )
+        return self.batch_size or min(BATCH_SIZE, images)
+
+    def steps_for(self, images: int) -> tuple[int, int]:
+        """Steps of the whole run, and from one row of the history to the next."""
+        epoch = images // self.size_for(images)
+        return self.steps or (self.epochs or EPOCHS) * epoch, self.validate_every or epoch
+
+    def lr_at(self, step: int, steps: int) -> float:
+        """The learning rate of `step`, 1 to `steps`: linearly up to `lr`, then as scheduled."""
+        done = (step - 0.5) / steps
+        if done < self.warm_up:
+            return self.lr * done / self.warm_up
+        if self.schedule == "constant":
+            return self.lr
+        left = (1 - done) / (1 - self.warm_up)
+        if self.schedule == "cosine":
+            left = (1 - math.cos(math.pi * left)) / 2
+        return self.lr * left

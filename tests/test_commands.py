@@ -1,0 +1,248 @@
+"""The command line: train, resume, cost; in one process, killed, and under torchrun."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from inception_edu import checkpoints
+from inception_edu.__main__ import main
+from inception_edu.history import History
+
+ROOT = Path(__file__).parents[1]
+ENV = os.environ | dict(OMP_NUM_THREADS="1", INCEPTION_EDU_DEVICE="cpu", PYTHONPATH=str(ROOT))
+PYTHON = [sys.executable, "-u", "-m"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """As many threads as the processes that are started here have."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def npz(tmp_path_factory):
+    """A small data set of 4 classes of 16x16 noise, told apart by brightness."""
+    draw, arrays = np.random.default_rng(0), {}
+    for part, n in dict(train=120, test=20).items():
+        labels = np.arange(n) % 4
+        noise = draw.integers(0, 90, (n, 16, 16)) + 40 * labels[:, None, None]
+        arrays |= {f"x_{part}": noise.astype(np.uint8), f"y_{part}": labels}
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def words(npz, out, more=""):
+    """Arguments of `train` that take a second; dropout and aux heads included."""
+    small = "--width 0.0625 --aux --valid 24 --batch-size 8 --epochs 4 --lr 0.05 --device cpu"
+    return ["train", "--data", str(npz), "--out", str(out), *shlex.split(f"{small} {more}")]
+
+
+def steady(path):
+    """A history's JSON without what may vary from run to run."""
+    names = ("images_per_second", "started_time", "command")
+    history = json.loads(path.read_text())
+    rows = [{k: v for k, v in row.items() if k[-8:] != "_seconds"} for row in history.pop("rows")]
+    kept = {k: v for k, v in history.items() if k not in names and k[-8:] != "_seconds"}
+    return kept | dict(rows=rows)
+
+
+def same_run(a, b):
+    """Whether two folders hold the same weights and the same history."""
+    one, two = (checkpoints.load(out / "last.pt")["weights"] for out in (a, b))
+    equal = all(torch.equal(one[name], two[name]) for name in one)
+    return equal and steady(a / "history.json") == steady(b / "history.json")
+
+
+@pytest.fixture(scope="module")
+def whole(npz, tmp_path_factory):
+    """The folder of an uninterrupted run."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    assert main(words(npz, out)) == 0
+    return out
+
+
+def refused(argv, capsys, *said, code=2):
+    """The command ends with `code` and one sentence on stderr that holds all the words."""
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    out = capsys.readouterr()
+    assert stopped.value.code == code
+    assert out.err.count("\n") == 1 and all(word in out.err for word in said), out.err
+
+
+def test_train_leaves_four_files_and_tells_every_epoch_and_the_test(npz, tmp_path, capsys):
+    argv = words(npz, tmp_path / "run")
+    assert main(argv) == 0
+    files = ["best.pt", "curves.png", "history.json", "last.pt"]
+    assert sorted(x.name for x in (tmp_path / "run").iterdir()) == files
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[0] == "48 steps of 8 images on cpu, float32, channels_last" or "bfloat16" in lines[0]
+    )
+    assert [line.split(",")[0] for line in lines[1:5]] == [f"epoch {i}" for i in range(1, 5)]
+    assert all(head in lines[1] for head in ("main", "aux1", "aux2", "valid", " s"))
+    assert lines[5].startswith("test: ") and len(lines) == 7
+    history = History.load(tmp_path / "run/history.json")
+    assert history.command == "python -m inception_edu " + shlex.join(argv)
+    assert f"{history.test['accuracy']:.2%}" in lines[5]
+    assert history.test["epoch"] == history.best["epoch"]
+    picture = imread(tmp_path / "run/curves.png")
+    assert picture.shape[:2] == (700, 1100) and picture[..., :3].std() > 0.05
+
+
+def test_the_same_command_gives_the_same_run_and_another_seed_another(npz, whole, tmp_path):
+    main(words(npz, tmp_path / "again"))
+    main(words(npz, tmp_path / "other", "--seed 1"))
+    assert same_run(whole, tmp_path / "again") and not same_run(whole, tmp_path / "other")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_a_run_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_uninterrupted_one(
+    npz, whole, tmp_path, how
+):
+    out = tmp_path / "run"
+    command = [*PYTHON, "inception_edu", *words(npz, out)]
+    with subprocess.Popen(command, env=ENV, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 2"):
+                process.send_signal(how)
+                break
+        rest, code = process.stdout.read(), process.wait(60)
+    if how == signal.SIGINT:
+        assert code == 1 and "interrupted after step" in rest and "--resume" in rest
+    else:
+        assert code == -signal.SIGKILL and not (out / "history.json").exists()
+    saved = checkpoints.load(out / "last.pt")["history"]["rows"][-1]["step"]
+    assert 24 <= saved < 48
+    assert main(words(npz, out, "--resume")) == 0
+    assert same_run(whole, out)
+
+
+def test_a_used_folder_needs_resume_and_resume_needs_the_same_run(npz, whole, tmp_path, capsys):
+    refused(words(npz, whole), capsys, "holds a run already", "--resume")
+    refused(words(npz, whole, "--resume --lr 0.1"), capsys, "lr is 0.05 there, 0.1 here")
+    refused(words(npz, whole, "--resume --width 0.125"), capsys, "another model")
+    (tmp_path / "last.pt").write_bytes((whole / "last.pt").read_bytes()[:1000])
+    refused(words(npz, tmp_path, "--resume"), capsys, "damaged, cut off")
+
+
+def test_resume_begins_where_there_is_nothing_yet(npz, whole, tmp_path):
+    assert main(words(npz, tmp_path / "new", "--resume")) == 0
+    assert same_run(whole, tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("--lr -1", "lr must be above 0, got -1.0"),
+        ("--epochs 0", "epochs must be a whole number of at least 1, got 0"),
+        ("--batch-size 4000", "batch_size must be at most the 96 images"),
+        ("--model resnet", "model must be one of googlenet-small, googlenet"),
+        ("--schedule step", "schedule must be one of linear, cosine, constant"),
+        ("--width 9", "width must be above 0 and at most 4"),
+        ("--device gpu", "device must be"),
+        ("--epochs many", "invalid int value: 'many'"),
+        ("--speed 9", "unknown argument '--speed'"),
+        ("--data cats", "name must be one of fashion_mnist"),
+        ("--model googlenet", "images must be at least 63 x 63 pixels"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence_and_leave_no_folder(npz, tmp_path, capsys, more, said):
+    refused(words(npz, tmp_path / "run", more), capsys, said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_can_be_scaled_up_for_a_network_that_needs_it(npz, tmp_path):
+    more = "--model googlenet --size 64 --epochs 1 --limit 40 --valid 8"
+    assert main(words(npz, tmp_path / "run", more)) == 0
+    assert checkpoints.load(tmp_path / "run/best.pt")["data"]["size"] == (64, 64)
+
+
+def test_a_folder_that_cannot_be_made_is_a_failed_run(npz, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    refused(words(npz, tmp_path / "file/run"), capsys, "must be a folder", code=1)
+
+
+def test_cost_prints_the_papers_numbers(capsys):
+    assert main(["cost", "googlenet"]) == 0
+    out = capsys.readouterr().out
+    assert "1,582,671,872" in out and "6,998,552" in out and "body.3a" in out
+    refused(["cost", "vgg"], capsys, "model must be one of", "'vgg'")
+    refused(["cost", "googlenet", "--size", "8"], capsys, "images must be at least")
+
+
+@pytest.mark.parametrize("name", ["train", "cost", "bench", "restore", "lab"])
+def test_every_command_has_help_with_an_example(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    out = capsys.readouterr().out
+    assert (
+        stopped.value.code == 0 and f"python -m inception_edu {name}" in out and "example:" in out
+    )
+    if name == "train":
+        assert "torchrun" in out and "batch norm" in out
+
+
+# --- several processes
+
+SCRIPT = """
+import sys
+import torch
+from torch import distributed, nn
+from inception_edu.data import load
+from inception_edu.training import Recipe, fit
+
+if "together" in sys.argv:
+    distributed.init_process_group("gloo")
+torch.manual_seed(0)
+layers = [nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 4)]
+told = Recipe(epochs=4, batch_size=8, lr=0.1, precision="float32")  # shifted and mirrored images
+data = load(sys.argv[1], valid=24)
+history = fit(nn.Sequential(*layers), data, told, device="cpu", watch=lambda *_: None)
+if "together" not in sys.argv or distributed.get_rank() == 0:
+    history.save(sys.argv[2])
+"""
+
+
+def torchrun(*argv):
+    command = [*PYTHON, "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *argv]
+    return subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch came without it")
+def test_two_processes_have_the_loss_curve_of_one(npz, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    alone, together = tmp_path / "alone.json", tmp_path / "together.json"
+    done = torchrun(str(script), str(npz), str(together), "together")
+    assert done.returncode == 0, done.stderr
+    subprocess.run([sys.executable, script, npz, alone], env=ENV, check=True)
+    one, two = (History.load(path) for path in (alone, together))
+    assert len(one.losses["main"]) == 48 and max(one.losses["main"]) > min(one.losses["main"]) + 0.2
+    apart = [abs(a - b) for a, b in zip(one.losses["main"], two.losses["main"], strict=True)]
+    assert max(apart) < 1e-3
+    assert one.rows[-1]["main_accuracy"] == pytest.approx(two.rows[-1]["main_accuracy"])
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch came without it")
+def test_train_runs_under_torchrun_and_tells_once(npz, tmp_path):
+    done = torchrun("-m", "inception_edu", *words(npz, tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\nepoch 4,") == 1 and done.stdout.count("test: ") == 1
+    assert History.load(tmp_path / "run/history.json").step == 48
+    assert len(list((tmp_path / "run").iterdir())) == 4
