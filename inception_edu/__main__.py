@@ -95,6 +95,8 @@ def main(argv: list[str] | None = None) -> int:
         return getattr(commands, args.command)(args)
     except (ValueError, TypeError, FileExistsError) as error:
         top.error(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        top.exit(1, f"{top.prog}: interrupted\n")
     except OSError as error:
         top.exit(1, f"{top.prog}: {' '.join(str(error).split())}\n")
 

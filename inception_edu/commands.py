@@ -11,7 +11,7 @@ from torch import distributed
 from inception_edu import checkpoints
 from inception_edu.cost import layer_table
 from inception_edu.data import load
-from inception_edu.devices import rank_and_world
+from inception_edu.devices import pick_device, rank_and_world
 from inception_edu.figures import draw_page, png, render
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.training import History, Recipe, evaluate, fit, print_progress
@@ -26,20 +26,10 @@ MODELS = {
     "googlenet-torchvision": (dict(variant="torchvision"), dict()),
 }
 # the recipe's fields that the command line may set
-FIELDS = {
-    "epochs": int,
-    "batch_size": int,
-    "optimiser": str,
-    "lr": float,
-    "schedule": str,
-    "weight_decay": float,
-    "label_smoothing": float,
-    "aux_weight": float,
-    "shift": int,
-    "flip": bool,
-    "precision": str,
-    "seed": int,
-}
+FIELDS = (
+    *("epochs", "batch_size", "optimiser", "lr", "schedule", "weight_decay", "label_smoothing"),
+    *("aux_weight", "shift", "flip", "precision", "seed"),
+)
 
 
 def build(name: str, args: argparse.Namespace, **how: int) -> tuple[GoogLeNet, dict]:
@@ -54,7 +44,7 @@ def build(name: str, args: argparse.Namespace, **how: int) -> tuple[GoogLeNet, d
 def train(args: argparse.Namespace) -> int:
     """Train, keep the best epoch, look at the test part once; leaves four files in a folder."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        join_processes()
+        join_processes(args.device)
     dataset = load(args.data, limit=args.limit, valid=args.valid, seed=args.seed or 0)
     if args.size:
         dataset = dataset.resized(args.size)
@@ -122,9 +112,9 @@ def epoch_line(row: dict[str, float]) -> str:
     return ", ".join([*words, f"{row['train_seconds'] + row['valid_seconds']:.1f} s"])
 
 
-def join_processes() -> None:
+def join_processes(device: str) -> None:
     """Join the process group that torchrun has prepared; each process takes one GPU, if any."""
-    cuda = torch.cuda.is_available() and os.environ.get("INCEPTION_EDU_DEVICE", "cuda") == "cuda"
+    cuda = pick_device(device).type == "cuda"
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if cuda else "gloo")

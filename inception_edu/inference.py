@@ -38,16 +38,22 @@ def optimise_for_inference(model: nn.Module, *, precision: str = "float32") -> n
 def fold(layers: nn.Sequential, shared: set[int]) -> None:
     """Fold each batch norm of a Sequential into the convolution right before it, in place; one
     that is shared (its id is in `shared`) also serves elsewhere and stays as it is."""
+    if type(layers).forward is not nn.Sequential.forward:
+        return  # it may run its layers in another order
     before = None
     for name, layer in list(layers._modules.items()):
         if isinstance(layer, nn.Dropout):
             delattr(layers, name)
             continue
-        follows = isinstance(before, nn.Conv2d) and not {id(before), id(layer)} & shared
-        if isinstance(layer, nn.BatchNorm2d) and follows:
+        follows = isinstance(before, nn.Conv2d) and id(layer) not in shared
+        fixed = isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None
+        if fixed and follows and id(before) not in shared:
             fused = fuse_conv_bn_eval(before, layer)
             before.weight, before.bias = fused.weight, fused.bias
             delattr(layers, name)
+            continue  # what comes next follows the convolution
+        if isinstance(layer, nn.ReLU) and follows:
+            layer.inplace = True  # nobody else reads what the convolution put out
         before = layer
 
 

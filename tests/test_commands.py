@@ -23,13 +23,7 @@ ENV = os.environ | dict(OMP_NUM_THREADS="1", INCEPTION_EDU_DEVICE="cpu", PYTHONP
 PYTHON = [sys.executable, "-u", "-m"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """As many threads as the processes that are started here have."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -34,13 +34,7 @@ def refused(error, call, *words):
     assert "\n" not in message and all(word in message for word in words), message
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny networks run faster on one thread, on a busy machine several times."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def flops_and_output(module, *shape):

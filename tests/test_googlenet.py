@@ -63,13 +63,7 @@ FASHION = dict(num_classes=10, in_channels=1, aux=False)  # grey garments of ten
 MIN_SIZES = {"paper": (31, 63), "torchvision": (15, 63), "small": (9, 13)}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny networks run faster on one thread, on a busy machine several times."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def numel(module):

@@ -1,5 +1,7 @@
 """optimise_for_inference: the same outputs from fewer layers."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -8,14 +10,7 @@ from inception_edu.googlenet import GoogLeNet, Outputs
 from inception_edu.inference import optimise_for_inference
 from inception_edu.layers import Concat, conv
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny networks run faster on one thread, on a busy machine several times."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def randomised(model):
@@ -79,6 +74,36 @@ def test_a_convolution_that_stands_twice_is_left_as_it_is():
     model[1].running_mean += 1.0
     x = torch.randn(2, 3, 6, 6)
     assert apart(model(x), optimise_for_inference(model)(x)) <= 1e-5
+
+
+def test_a_batch_norm_without_running_statistics_is_left_as_it_is():
+    norm = nn.BatchNorm2d(3, track_running_stats=False)
+    model = randomised(nn.Sequential(nn.Conv2d(3, 3, 3), norm))
+    x = torch.randn(2, 3, 6, 6)
+    assert apart(model(x), optimise_for_inference(model)(x)) <= 1e-5
+
+
+class Skipping(nn.Sequential):
+    """A Sequential in name only: its own forward leaves the norm out and calls dropout by name."""
+
+    def forward(self, x):
+        return self.dropout(self.conv(x)) + x
+
+
+def test_a_sequential_with_a_forward_of_its_own_is_left_as_it_is():
+    layers = dict(conv=nn.Conv2d(3, 3, 1), norm=nn.BatchNorm2d(3), dropout=nn.Dropout())
+    model = randomised(Skipping(OrderedDict(layers)))
+    model.norm.running_mean += 1.0
+    x = torch.randn(2, 3, 6, 6)
+    assert apart(model(x), optimise_for_inference(model)(x)) <= 1e-5
+
+
+def test_a_relu_works_in_place_only_on_what_a_convolution_put_out():
+    bare, after = nn.Sequential(nn.ReLU()), nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    model = randomised(nn.Sequential(nn.Conv2d(3, 3, 1), Concat(a=bare, b=after)))
+    fast, x = optimise_for_inference(model), torch.randn(2, 3, 6, 6)
+    assert [m.inplace for m in fast.modules() if isinstance(m, nn.ReLU)] == [False, True]
+    assert apart(model(x), fast(x)) <= 1e-5  # in place, the bare one would spoil branch b's input
 
 
 def test_an_unknown_precision_is_named():

@@ -14,14 +14,7 @@ from inception_edu import weights
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.weights import from_torchvision, load_torchvision, to_torchvision
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """On a busy machine several times faster than two."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def refused(error, call, *words):

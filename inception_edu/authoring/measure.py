@@ -20,6 +20,7 @@ STUDIES = {  # name of the saved file -> the lesson's room and its table of entr
     "networks": ("series", "NETWORKS"),
     "aux_race": ("auxiliary_classifiers", "RACE"),
     "training": ("training_for_real", "RUNS"),
+    "cifar10": ("training_for_real", "CIFAR10"),
 }
 POINTS = 100  # of a saved loss curve
 
@@ -36,7 +37,7 @@ def measure(study: str, seeds: Iterable[int] = (0, 1, 2), *, data: str | None = 
     """Train every entry of a study once per seed; `data` replaces its data set (a .npz file)."""
     runs = {}
     for name, entry in table(study).items():
-        dataset = load(data or entry.data)
+        dataset = entry.prepare(load(data or entry.data))
         for seed in seeds:
             torch.manual_seed(seed)
             model, start = entry.build(), time.perf_counter()

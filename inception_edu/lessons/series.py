@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from inception_edu.cost import layer_table, text_table
+from inception_edu.data import Dataset
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.the_inception_block import course_network
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
     build: Callable[[], nn.Module]
     recipe: Recipe
     data: str = "fashion_mnist"
+    prepare: Callable[[Dataset], Dataset] = lambda dataset: dataset  # what a run makes of it
 
     def recipe_for(self, seed: int) -> Recipe:
         """The recipe with another seed."""

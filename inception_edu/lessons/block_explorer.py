@@ -1,0 +1,101 @@
+"""Lesson 03: pick a block of a network and see its shapes, cost by branch and windows."""
+
+from typing import NamedTuple
+
+import torch
+from ipywidgets import Dropdown, SelectionSlider
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import nn
+
+from inception_edu.cost import layer_table, receptive_field, text_table
+from inception_edu.figures import COLOURS
+from inception_edu.layers import Concat
+from inception_edu.network import Network
+from inception_edu.widgets import Explorer
+
+
+class Branch(NamedTuple):
+    """What a branch puts out and costs, and the side of its window in pixels of the image."""
+
+    channels: int
+    weights: int
+    macs: int
+    window: int
+
+
+class Block(NamedTuple):
+    """A block at work in its network, on a square image of `side` pixels; shapes are (c, h, w)."""
+
+    name: str
+    side: int
+    enters: tuple[int, ...]
+    leaves: tuple[int, ...]
+    branches: dict[str, Branch]
+
+
+def look(network: Network, name: str, side: int) -> Block:
+    """Block `name` of a network on the meta device: everything by closed form."""
+    before, body = [network.stem], dict(network.body.named_children())
+    for part in list(body)[: list(body).index(name)]:
+        before.append(body[part])
+    image = torch.empty(1, network.arguments["in_channels"], side, side, device="meta")
+    x = nn.Sequential(*before)(image)
+    found = {}
+    for branch, layers in body[name].items():
+        macs = layer_table(layers, tuple(x.shape[1:])).macs
+        weights = sum(p.numel() for p in layers.parameters() if p.ndim > 1)
+        window = receptive_field(*before, layers).size[0]
+        found[branch] = Branch(layers(x).shape[1], weights, macs, window)
+    return Block(name, side, tuple(x.shape[1:]), tuple(body[name](x).shape[1:]), found)
+
+
+def words(block: Block) -> str:
+    """Shapes, and a line for each branch: channels, weights, MACs and their share, window."""
+    macs = sum(branch.macs for branch in block.branches.values())
+    shapes = ("x".join(map(str, (h, w, c))) for c, h, w in (block.enters, block.leaves))
+    rows = [("branch", "channels", "weights", "MACs", "share", "window, px")]
+    for name, b in block.branches.items():
+        cells = f"{b.channels}", f"{b.weights:,}", f"{b.macs:,}", f"{b.macs / macs:.1%}"
+        rows.append((name, *cells, f"{b.window}"))
+    return f"block {block.name}: {' -> '.join(shapes)}, {macs:,} MACs\n{text_table(rows)}"
+
+
+def _draw(fig: Figure, block: Block) -> None:
+    bars, image = fig.subplots(1, 2, width_ratios=(1.3, 1))
+    macs = sum(branch.macs for branch in block.branches.values())
+    for name, branch in block.branches.items():
+        bars.barh(name, branch.macs / 1e6, color=COLOURS[name])
+        bars.text(branch.macs / 1e6, name, f" {branch.macs / macs:.0%}", va="center", weight="bold")
+    dearest = max(block.branches, key=lambda name: block.branches[name].macs)
+    bars.set(xlabel="million MACs", title=f"{block.name}: {dearest} costs most")
+    bars.margins(x=0.2)
+    bars.invert_yaxis()
+    middle = block.side / 2
+    image.add_patch(Rectangle((0, 0), block.side, block.side, color="#dddddd"))
+    for name, branch in block.branches.items():
+        corner, style = middle - branch.window / 2, "--" if "pool" in name else "-"
+        box = Rectangle((corner, corner), branch.window, branch.window, fill=False, lw=3, ls=style)
+        box.set_edgecolor(COLOURS[name])
+        image.add_patch(box)
+    widest = max(branch.window for branch in block.branches.values())
+    half = 0.54 * max(widest, block.side)
+    image.set(xlim=(middle - half, middle + half), ylim=(middle - half, middle + half))
+    image.set(aspect="equal", xlabel="pixels; the image is grey", yticks=[])
+    image.spines["left"].set_visible(False)
+    image.set_title(f"Widest window: {widest} px")
+
+
+def explorer(network: Network) -> Explorer:
+    """A block and the image's side to choose; the network stands on the meta device."""
+    blocks = [name for name, part in network.body.named_children() if isinstance(part, Concat)]
+    controls = {
+        "name": Dropdown(options=blocks, description="block"),
+        "side": SelectionSlider(options=[96, 128, 160, 192, 224, 256, 320], value=224),
+    }
+    controls["side"].description = "image, pixels"
+
+    def compute(name: str, side: int) -> Block:
+        return look(network, name, side)
+
+    return Explorer(controls, compute, _draw, words, title="Inside a block", size=(9, 3.8))

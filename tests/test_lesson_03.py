@@ -1,0 +1,404 @@
+import struct
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from inception_edu.cost import layer_table, receptive_field
+from inception_edu.figures import render
+from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception
+from inception_edu.layers import Concat, conv
+from inception_edu.lessons import (
+    block_explorer,
+    googlenet as lesson,
+    googlenet_checks as checks,
+    table_detective as detective,
+)
+
+BLOCKS = [name for name, row in TABLE_1.items() if row.type == "inception"]
+
+
+@pytest.fixture(scope="module")
+def paper():
+    with torch.device("meta"):
+        return GoogLeNet(aux=False).eval()
+
+
+def verdict(exercise, *answer, capsys):
+    """The state after a check, and the one line it printed."""
+    exercise.check(*answer)
+    return exercise.state, capsys.readouterr().out
+
+
+# --- exercise 1
+
+
+@pytest.mark.parametrize("names", [["conv1", "4c", "5a"], {"5a", "4c", "conv1"}])
+@pytest.mark.parametrize("column", [6.96, 6.9608448, 6.97])
+def test_conv1_4c_and_5a_and_7_million_are_right(names, column, capsys):
+    assert verdict(checks.exercise_1, names, column, capsys=capsys)[0] == "right"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["conv1", "4a", "4c", "5a"], "204 of its 208 filters"),
+        (["conv1", "4c", "5a", "4d"], "4d is -1.8% off, within 3%"),
+        (["conv1", "4c", "5a", "linear"], "linear is -2.3% off"),
+        (["conv1", "4c"], "1 more cannot be: look at both columns"),
+        (["5a", "5a"], "2 more cannot be"),
+        (["pool1"], "'pool1' is no row with weights: those are conv1, conv2, 3a"),
+        ("conv1", "give a list of row names"),
+        ([1, 2], "give a list of row names"),
+    ],
+)
+def test_wrong_suspects_are_told_apart(names, said, capsys):
+    state, line = verdict(checks.exercise_1, names, 6.96, capsys=capsys)
+    assert state == "not right yet" and said in line
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (6.7977, "takes K as 1000"),
+        (6797.7, "give millions"),
+        (5, "what [V3] says"),
+        (6.998552, "what the network has"),
+        (3.3, "does not add up to 3.3 million"),
+        ("7", "it raised TypeError"),
+    ],
+)
+def test_wrong_sums_of_the_column_are_told_apart(column, said, capsys):
+    state, line = verdict(checks.exercise_1, ["conv1", "4c", "5a"], column, capsys=capsys)
+    assert state == "not right yet" and said in line
+
+
+def test_rows_off_by_more_than_3_percent_are_the_three_of_facts_and_4a_is_not():
+    off = {name: row.off for name, row in checks.rows().items()}
+    assert {name for name, value in off.items() if abs(value) > 0.03} == {"conv1", "4c", "5a"}
+    assert max(abs(off[name]) for name in off.keys() - {"conv1", "4c", "5a"}) < 0.025
+    assert round(off["4c"], 3) == -0.069 and round(off["4a"], 3) == -0.008
+
+
+# --- exercise 2
+
+
+def separable(c_in, multiplier, c_out, k, size, stride):
+    """The solution."""
+    side = -(-size // stride)
+    weights = k * k * c_in * multiplier + c_in * multiplier * c_out
+    return weights, weights * side * side
+
+
+def no_mix(c_in, multiplier, c_out, k, size, stride):
+    weights = k * k * c_in * multiplier
+    return weights, weights * (size // stride) ** 2
+
+
+def dense(c_in, multiplier, c_out, k, size, stride):
+    weights = k * k * c_in * c_in * multiplier + c_in * multiplier * c_out
+    return weights, weights * (size // stride) ** 2
+
+
+def at_full_size(c_in, multiplier, c_out, k, size, stride):
+    weights = separable(c_in, multiplier, c_out, k, size, 1)[0]
+    return weights, weights * size * size
+
+
+def test_a_separable_convolution_with_multiplier_8_is_right(capsys):
+    assert verdict(checks.exercise_2, separable, 8, capsys=capsys)[0] == "right"
+    assert separable(3, 8, 64, 7, 224, 2) == (2_712, 34_019_328)
+
+
+@pytest.mark.parametrize(
+    ("function", "multiplier", "said"),
+    [
+        (no_mix, 8, "the 1x1 that mixes the channels is missing"),
+        (dense, 8, "each filter reads one channel"),
+        (at_full_size, 8, "the stride leaves fewer outputs"),
+        (lambda **_: (1, 1), 8, "then a 1x1"),
+        (lambda **_: 2712, 8, "return two numbers, (weights, macs), got 2712"),
+        (lambda c_in: (1, 1), 8, "it raised TypeError"),
+        (separable, 7, "a multiplier of 7 gives 2.32 K and 29.8 M"),
+        (separable, 9, "another is nearer"),
+        (separable, 0, "a multiplier of 0 gives 0.00 K"),
+        (separable, 8.0, "a whole number, got 8.0"),
+        (separable, "8", "a whole number"),
+    ],
+)
+def test_wrong_separable_convolutions_are_told_apart(function, multiplier, said, capsys):
+    for _ in range(3):  # shapes are drawn
+        state, line = verdict(checks.exercise_2, function, multiplier, capsys=capsys)
+        assert state == "not right yet" and said in line
+
+
+def test_multiplier_8_is_nearest_to_2_7_k_and_34_m():
+    far = {}
+    for multiplier in range(1, 33):
+        weights, macs = checks.counted(3, multiplier, 64, 7, 224, 2)
+        far[multiplier] = abs(weights / 1024 / 2.7 - 1) + abs(macs / 34e6 - 1)
+    assert min(far, key=far.get) == 8 and far[8] < 0.03
+
+
+# --- exercise 3
+
+
+@pytest.mark.parametrize(("width", "params"), [(0.35, 737_644), (0.36, 784_850), (0.5, 1_502_690)])
+def test_parameters_of_narrow_networks(width, params):
+    assert checks.params(width) == params
+    built = GoogLeNet(num_classes=10, aux=False, width=width)
+    assert sum(p.numel() for p in built.parameters()) == params
+
+
+def test_width_0_35_is_right(capsys):
+    assert verdict(checks.exercise_3, 0.35, capsys=capsys)[0] == "right"
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (0.5, "width 0.5 has 1,502,690 parameters, above 750,000"),
+        (0.36, "784,850 parameters, above"),
+        (0.25, "grow with the square of the width"),
+        (0.3, "wider fits too"),
+        (1, "5,983,802 parameters"),
+        (0, "from 0.01 to 1, got 0"),
+        (35, "from 0.01 to 1, got 35"),
+        (0.001, "from 0.01 to 1"),
+        ("0.35", "from 0.01 to 1"),
+    ],
+)
+def test_wrong_widths_are_told_apart(width, said, capsys):
+    state, line = verdict(checks.exercise_3, width, capsys=capsys)
+    assert state == "not right yet" and said in line
+
+
+def test_stubs_are_not_attempted_yet(capsys):
+    def stub(c_in, multiplier, c_out, k, size, stride):
+        """-> (weights, macs)"""
+        ...
+
+    for exercise, answer in (
+        (checks.exercise_1, ([...], ...)),
+        (checks.exercise_2, (stub, ...)),
+        (checks.exercise_3, (...,)),
+    ):
+        state, line = verdict(exercise, *answer, capsys=capsys)
+        assert state == "not attempted yet" and line.startswith("▫")
+
+
+# --- the diagram and the longest way
+
+
+def test_the_diagram_has_a_box_for_every_layer_of_the_model(paper):
+    rows = lesson.stages(paper)
+    names = [[stage.name for stage in row] for row in rows]
+    stem = ["conv1", "pool1", "norm1", "conv2_reduce", "conv2", "norm2", "pool2"]
+    assert names == [
+        [*stem, "3a", "3b", "pool3"],
+        ["4a", "4b", "4c", "4d", "4e", "pool4"],
+        ["5a", "5b", "pool", "dropout", "linear"],
+    ]
+    solid = [ok for row in rows for s in row for branch in s.branches.values() for _, ok in branch]
+    kinds = (nn.Conv2d, nn.Linear)
+    assert sum(solid) == sum(isinstance(m, kinds) for m in paper.modules()) == 58
+    fig = render(lesson._draw_net, rows, (10, 7.6))
+    assert sum(len(ax.patches) for ax in fig.axes) == len(solid)
+
+
+def test_the_diagram_follows_the_model_that_it_is_given():
+    with torch.device("meta"):
+        small = GoogLeNet("small", num_classes=10, in_channels=1, aux=False, width=1 / 8).eval()
+        small.body.get_submodule("4a")["branch5x5"][1].conv = nn.Conv2d(
+            2, 6, (1, 7), padding=(0, 3)
+        )
+        small.body.pool4 = nn.MaxPool2d(2, 4)
+    words = lesson.show_net(small).words
+    lines = {line.split()[0]: line for line in words.splitlines()}
+    assert "1x1 | 1x1 3x3 | 1x1 1x7 | max 3x3 1x1" in lines["4a"]
+    assert "max 2x2/4" in lines["pool4"] and "14x14x104" in lines["pool4"]
+    assert "norm1" not in lines and lines["conv1"].endswith("224x224x8")
+
+
+def test_outputs_in_the_diagram_are_table_1s(paper):
+    found = {stage.name: stage.output for row in lesson.stages(paper) for stage in row}
+    for name in ("conv1", "pool1", "conv2", "pool2", "pool3", "pool4", *BLOCKS):
+        assert found[name] == "x".join(map(str, TABLE_1[name].output)), name
+
+
+def test_words_stay_inside_their_boxes_in_the_diagram(paper):
+    fig = render(lesson._draw_net, lesson.stages(paper), (10, 7.6))
+    for ax in fig.axes:
+        boxes = [patch.get_window_extent() for patch in ax.patches]
+        for text in ax.texts:
+            extent = text.get_window_extent()
+            assert extent.x0 >= 0 and extent.x1 <= 1000
+            inside = [b for b in boxes if b.contains(*extent.get_points().mean(0))]
+            assert all(b.x0 <= extent.x0 and extent.x1 <= b.x1 for b in inside), text.get_text()
+
+
+def test_the_longest_way_is_22_layers_by_autograd(paper):
+    image = torch.empty(1, 3, 224, 224, device="meta")
+    assert lesson.longest_path(paper(image).logits) == 22
+
+
+def test_the_longest_way_takes_the_deeper_branch_and_every_layer_of_it():
+    deep = nn.Sequential(conv(4, 4, 1), conv(4, 4, 3), conv(4, 4, 3))
+    block = Concat(deep=deep, short=conv(4, 4, 1), pool=nn.MaxPool2d(3, 1, 1))
+    net = nn.Sequential(conv(2, 4, 3), block, nn.Flatten(), nn.Linear(12 * 16, 3))
+    x = torch.randn(1, 2, 4, 4)
+    assert lesson.longest_path(net.eval()(x)) == 5
+    assert lesson.longest_path(net[0](x)) == 1
+    assert lesson.longest_path(block(net[0](x) + 0)) == 4
+
+
+def test_randomise_draws_every_number_anew_and_alike_for_a_seed():
+    one, two = (Inception(4, TABLE_1["3a"].scaled(1 / 8)) for _ in range(2))
+    before = {name: v.clone() for name, v in one.state_dict().items()}
+    lesson.randomise(one), lesson.randomise(two)
+    for name, value in one.state_dict().items():
+        counter = name.endswith("num_batches_tracked")
+        assert counter or not (value == before[name]).any(), name
+        assert torch.equal(value, two.state_dict()[name])
+        assert not name.endswith("running_var") or value.min() > 0
+
+
+# --- the explorer of blocks
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_blocks_numbers_equal_those_of_layer_table_and_receptive_field(paper, name):
+    block = block_explorer.look(paper, name, 224)
+    h, w, c = TABLE_1[name].output
+    assert block.leaves == (c, h, w)
+    rows = {row.name: row for row in layer_table(paper, depth=3).rows}
+    row = TABLE_1[name]
+    widths = [row.n1x1, row.n3x3, row.n5x5, row.pool_proj]
+    assert [b.channels for b in block.branches.values()] == widths
+    for branch, found in block.branches.items():
+        assert found.macs == rows[f"body.{name}.{branch}"].macs
+        modules = paper.body.get_submodule(name)[branch].modules()
+        assert found.weights == sum(m.weight.numel() for m in modules if isinstance(m, nn.Conv2d))
+
+
+WINDOWS = {  # by hand: the window of what enters, then (k - 1) steps more
+    "3a": [27, 43, 59, 43],
+    "3b": [59, 75, 91, 75],
+    "4b": [171, 203, 235, 203],
+    "5b": [587, 651, 715, 651],
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_windows_grow_by_k_minus_1_steps_of_the_grid(paper, name):
+    branches = block_explorer.look(paper, name, 224).branches
+    assert [branch.window for branch in branches.values()] == WINDOWS[name]
+    step = {"3": 8, "4": 16, "5": 32}[name[0]]
+    first = WINDOWS[name][0]
+    assert WINDOWS[name] == [first, first + 2 * step, first + 4 * step, first + 2 * step]
+
+
+def test_the_stems_window_is_27_pixels(paper):
+    assert receptive_field(paper.stem).size == (27, 27)  # 7, +2x2, +2x4, +2x4
+
+
+def test_4b_looks_past_224_pixels_first_and_3b_has_the_largest_5x5_share(paper):
+    blocks = {name: block_explorer.look(paper, name, 224).branches for name in BLOCKS}
+    assert next(n for n in BLOCKS if blocks[n]["branch5x5"].window > 224) == "4b"
+    share = {
+        n: b["branch5x5"].macs / sum(branch.macs for branch in b.values())
+        for n, b in blocks.items()
+    }
+    assert max(share, key=share.get) == "3b" and round(share["3b"], 2) == 0.22
+    assert {max(b, key=lambda name: b[name].macs) for b in blocks.values()} == {"branch3x3"}
+
+
+def test_moving_the_explorers_controls_changes_picture_and_words(paper):
+    explorer = block_explorer.explorer(paper)
+    assert list(explorer.controls["name"].options) == BLOCKS
+    assert explorer.values == dict(name="3a", side=224)
+    for name, value in (("name", "3b"), ("side", 320), ("name", "5b"), ("side", 96)):
+        before, told = explorer.picture.value, explorer.words
+        explorer.controls[name].value = value
+        assert explorer.message.value == ""
+        assert explorer.picture.value != before and explorer.words != told
+        assert struct.unpack(">II", explorer.picture.value[16:24]) == (900, 380)
+
+
+def test_the_explorers_words_tell_shapes_costs_and_windows(paper):
+    explorer = block_explorer.explorer(paper)
+    assert "block 3a: 28x28x192 -> 28x28x256, 128,049,152 MACs" in explorer.words
+    assert "branch5x5          32   15,872   12,443,648   9.7%          59" in explorer.words
+    explorer.controls["side"].value = 320
+    assert "block 3a: 40x40x192 -> 40x40x256" in explorer.words
+    assert "15,872" in explorer.words and "12,443,648" not in explorer.words
+
+
+@pytest.mark.parametrize("side", [96, 320])
+def test_the_explorer_draws_a_box_for_each_branch_inside_its_axes(paper, side):
+    block = block_explorer.look(paper, "4c", side)
+    fig = render(block_explorer._draw, block, (9, 3.8))
+    image, *boxes = fig.axes[1].patches
+    assert image.get_width() == side
+    assert [box.get_width() for box in boxes] == [b.window for b in block.branches.values()]
+    low, high = fig.axes[1].get_xlim()
+    assert all(low < box.get_x() and box.get_x() + box.get_width() < high for box in boxes)
+
+
+# --- the detective's tables
+
+
+def test_shapes_beside_the_papers_say_where_they_differ():
+    net, c_in = nn.Sequential(), 3
+    for name, row in list(TABLE_1.items())[:2]:
+        net.add_module(name, nn.Conv2d(c_in, row.output[2], 3, 2, 1, device="meta"))
+        c_in = row.output[2]
+    assert detective.shapes_beside(net).splitlines()[1:] == [
+        "conv1  112x112x64  112x112x64  equal",
+        "pool1    56x56x64    56x56x64  equal",
+    ]
+    net.pool1 = nn.MaxPool2d(3, 2)
+    assert "55x55x64    56x56x64  DIFFERS" in detective.shapes_beside(net)
+
+
+def test_costs_beside_the_papers_are_those_of_facts(paper):
+    rows = {
+        line.split()[0]: line.split()[1:] for line in detective.beside_the_paper(paper).splitlines()
+    }
+    assert rows["conv1"] == ["9.2", "2.7", "118.0", "34"]
+    assert rows["4c"] == ["497.5", "463", "99.9", "100"]
+    assert rows["5a"] == ["1018.0", "1072", "51.1", "54"]
+    assert rows["linear"] == ["1000.0", "1000", "1.0", "1"]
+    assert list(rows) == ["row", "conv1", "conv2", *BLOCKS, "linear"]
+    counted = detective.costs(paper)
+    assert round(sum(row.printed_weights for row in counted), 1) == 6797.7
+    assert sum(row.printed_ops for row in counted) == 1502
+    assert sum(row.weights for row in counted) * 1024 == 6_990_272
+    assert round(sum(row.ops for row in counted) * 1e6) == 1_582_671_872
+
+
+def test_readings_of_the_first_row_are_those_of_facts():
+    lines = detective.readings().splitlines()
+    found = {line[:26].strip(): line[26:].split()[:2] for line in lines}
+    assert found["7x7 on RGB, the row itself"] == ["9.19", "118.0"]  # 9,408 and 118,013,952
+    assert found["7x7 separable, 8 a channel"] == ["2.65", "34.0"]  # 2,712 and 34.02 M
+    assert found["7x1 beside 1x7"] == ["2.62", "33.7"]  # 2,688 and 33.7 M
+    assert found["7x1, then 1x7"][0] == "29.31"  # 30,016
+    assert found["printed in Table 1"] == ["2.7", "34"]
+
+
+def test_networks_side_by_side_tell_and_draw_what_was_counted(paper):
+    with torch.device("meta"):
+        networks = {"AlexNet": torchvision.models.alexnet(), "GoogLeNet": paper}
+    tables = {name: layer_table(network) for name, network in networks.items()}
+    picture = detective.show_networks(tables)
+    assert "AlexNet    61,100,840    714,188,480" in picture.words
+    assert "GoogLeNet   6,998,552  1,582,671,872" in picture.words
+    assert (
+        '"GoogLeNet has the fewest"' in picture.words
+        and '"AlexNet has the fewest"' in picture.words
+    )
+    fig = render(detective._draw_networks, tables, (9, 3))
+    assert [bar.get_width() for bar in fig.axes[0].patches] == [61.10084, 6.998552]
+    assert [text.get_text().strip() for text in fig.axes[1].texts] == ["0.7", "1.6"]
