@@ -170,7 +170,7 @@ def draw_page(fig: Figure, history: History) -> None:
     rate.plot(steps, rates, color=COLOURS["muted"], lw=1.5, ls="--")
     rate.plot(steps[: history.step], rates[: history.step], color=COLOURS["before"], lw=2.5)
     rate.set(xlabel="step", ylabel="learning rate", xlim=(0, history.steps), ylim=(0, None))
-    rate.set_title(f"Learning rate peaks at {max(rates):.3g}")
+    rate.set_title(f"Learning rate peaks at {history.recipe.lr:g}")
     spent = {key: [row[f"{key}_seconds"] for row in history.rows] for key in ("train", "valid")}
     numbers = range(1, len(history.rows) + 1)
     seconds.bar(numbers, spent["train"], color=COLOURS["after"], label="training")

@@ -1,0 +1,444 @@
+import copy
+import struct
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from inception_edu.authoring.measure import table
+from inception_edu.data import load
+from inception_edu.figures import render
+from inception_edu.googlenet import GoogLeNet
+from inception_edu.history import History
+from inception_edu.lessons import (
+    aux_race,
+    aux_verdict,
+    auxiliary_classifiers as lesson,
+    auxiliary_classifiers_checks as checks,
+    gradients,
+)
+from inception_edu.lessons.auxiliary_classifiers import HEADS, RATES, SETTINGS, STARTS, Setting
+from inception_edu.lessons.series import saved
+from inception_edu.losses import head_losses
+from inception_edu.recipe import Recipe
+from inception_edu.variants import initialise
+
+
+def verdict(exercise, answer, capsys):
+    """The state after a check, and the one line it printed."""
+    exercise.check(answer)
+    return exercise.state, capsys.readouterr().out
+
+
+def heads_of(outputs, labels):
+    return [cross_entropy(x, labels) for x in outputs.aux.values()]
+
+
+# --- exercise 1
+
+
+def test_the_loss_with_weights_1_and_0_3_is_right(capsys):
+    def right(outputs, labels):
+        return cross_entropy(outputs.logits, labels) + 0.3 * sum(heads_of(outputs, labels))
+
+    assert verdict(checks.exercise_1, right, capsys)[0] == "right"
+
+
+@pytest.mark.parametrize(
+    ("aux_part", "said"),
+    [
+        (lambda o, y: sum(heads_of(o, y)), "weigh each by 0.3"),
+        (lambda o, y: 0.0, "main head alone"),
+        (lambda o, y: 0.3 * sum(heads_of(o, y)[:1]), "only one of the two"),
+        (lambda o, y: 0.15 * sum(heads_of(o, y)), "not to their mean"),
+        (lambda o, y: 0.5 * sum(heads_of(o, y)), "with weights 1, 0.3, 0.3"),
+        (
+            lambda o, y: (
+                0.3 * cross_entropy(o.aux["aux1"], y) + 0.3 * cross_entropy(o.aux["aux2"], y)
+            ),
+            "at inference it asks for a head that is not there: there is no aux head 'aux1'",
+        ),
+        (
+            lambda o, y: 0.3 * (sum(heads_of(o, y)) if o.aux else 2 * cross_entropy(o.logits, y)),
+            "at inference the main head alone counts",
+        ),
+    ],
+)
+def test_wrong_losses_are_told_apart(aux_part, said, capsys):
+    def loss(outputs, labels):
+        return cross_entropy(outputs.logits, labels) + aux_part(outputs, labels)
+
+    state, line = verdict(checks.exercise_1, loss, capsys)
+    assert state == "not right yet" and said in line
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lambda o, y: cross_entropy(o.logits, y).item(), "one number as a tensor"),
+        (lambda o, y: cross_entropy(o.logits, y, reduction="none"), "one number as a tensor"),
+        (lambda o, y: cross_entropy(o.logits, y).detach(), "backward() can start from"),
+        (
+            lambda o, y: (cross_entropy(o.logits, y) + 0.3 * sum(heads_of(o, y))) / 1.6,
+            "do not divide by 1.6",
+        ),
+        (
+            lambda o, y: 0.3 * (cross_entropy(o.logits, y) + sum(heads_of(o, y))),
+            "the main head has weight 1",
+        ),
+        (0.3, "it raised"),
+    ],
+)
+def test_losses_of_the_wrong_kind_are_told_apart(loss, said, capsys):
+    state, line = verdict(checks.exercise_1, loss, capsys)
+    assert state == "not right yet" and said in line
+
+
+# --- exercise 2
+
+
+def by_disturbing(network, *, seed=True, block="4b", head="aux1"):
+    x, part, passes = torch.randn(2, 1, 28, 28), network.body.get_submodule(block), []
+    for change in (0, 1):
+        for weight in part.parameters():
+            weight.data += change
+        if seed:
+            torch.manual_seed(0)
+        passes.append(network(x).aux[head])
+    assert torch.equal(*passes)
+
+
+def by_gradient(network):
+    weights = list(network.body.get_submodule("4b").parameters())
+    aux1 = network(torch.randn(2, 1, 28, 28)).aux["aux1"].sum()
+    found = torch.autograd.grad(aux1, weights, allow_unused=True)
+    assert all(gradient is None for gradient in found)
+
+
+@pytest.mark.parametrize("test", [by_disturbing, by_gradient])
+def test_a_test_that_tells_the_networks_apart_is_right(test, capsys):
+    assert verdict(checks.exercise_2, test, capsys)[0] == "right"
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (lambda n: by_disturbing(n, seed=False), "dropout draws anew in every pass"),
+        (lambda n: by_disturbing(n, block="4c"), "it passes on a network where aux1 reads 4b"),
+        (lambda n: by_disturbing(n, head="aux2"), "it fails on the right network, where aux1 does"),
+        (lambda n: network_shapes(n), "it passes on a network where aux1 reads 4b"),
+        (lambda n: assert_reads_is_not_4b(n), "the two heads have swapped names"),
+        (lambda n: n.body["4b"], "it raised"),
+        ("yes", "it raised"),
+    ],
+)
+def test_wrong_tests_are_told_apart(test, said, capsys):
+    state, line = verdict(checks.exercise_2, test, capsys)
+    assert state == "not right yet" and said in line
+
+
+def network_shapes(network):
+    assert network(torch.randn(2, 1, 28, 28)).aux["aux1"].shape == (2, 10)
+
+
+def assert_reads_is_not_4b(network):
+    assert network.reads["aux1"] != "4b"
+
+
+# --- exercise 3
+
+
+def test_training_and_validation_loss_over_seeds_would_show_a_regulariser(capsys):
+    assert verdict(checks.exercise_3, {"B", "C", "F"}, capsys)[0] == "right"
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"),
+    [
+        ({"A", "B", "C", "F"}, "A shows that the heads reach the first layer"),
+        ({"B", "C", "D", "F"}, "D is about the start"),
+        ({"E", "F"}, "E is about heads that are thrown away"),
+        ({"C", "F"}, "a gap has two ends"),
+        ({"B", "F"}, "images that were not trained on"),
+        ({"B", "C"}, "cannot be told from luck"),
+        (set(), "a gap has two ends"),
+        ({"B", "C", "Z"}, "a set of letters from A to F"),
+        (["B", "C", "F"], "a set of letters from A to F"),
+    ],
+)
+def test_wrong_measurements_are_told_apart(needed, said, capsys):
+    state, line = verdict(checks.exercise_3, needed, capsys)
+    assert state == "not right yet" and said in line
+
+
+@pytest.mark.parametrize("exercise", [checks.exercise_1, checks.exercise_2, checks.exercise_3])
+def test_a_stub_is_not_attempted_yet(exercise, capsys):
+    def stub(network):
+        """(n, classes) -> a scalar"""
+        ...
+
+    for answer in (..., stub):
+        state, line = verdict(exercise, answer, capsys)
+        assert state == "not attempted yet" and line.startswith("▫")
+
+
+# --- the networks
+
+
+def test_without_norm_every_convolution_has_a_bias_and_the_shapes_stay():
+    network = GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8)
+    shapes = [tuple(p.shape) for p in network.parameters() if p.ndim == 4]
+    bare = lesson.without_norm(copy.deepcopy(network))
+    assert [tuple(p.shape) for p in bare.parameters() if p.ndim == 4] == shapes
+    kinds = [type(module) for module in bare.modules()]
+    assert nn.BatchNorm2d in [type(module) for module in network.modules()]
+    assert nn.BatchNorm2d not in kinds and kinds.count(nn.Conv2d) == len(shapes)
+    assert all(m.bias is not None for m in bare.modules() if isinstance(m, nn.Conv2d))
+
+
+def test_xavier_is_how_the_papers_variant_starts():
+    torch.manual_seed(0)
+    network = lesson.without_norm(GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8))
+    ours, theirs = copy.deepcopy(network), copy.deepcopy(network)
+    torch.manual_seed(1)
+    lesson.begin(ours, "Xavier")
+    torch.manual_seed(1)
+    initialise(theirs)
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], value)
+    assert not torch.equal(ours.stem.conv1.conv.weight, network.stem.conv1.conv.weight)
+
+
+@pytest.mark.parametrize(("start", "variance"), [("Xavier", 1), ("Kaiming", 2)])
+@pytest.mark.parametrize("norm", [False, True])
+def test_weights_start_with_the_stated_variance_over_the_inputs(start, variance, norm):
+    torch.manual_seed(0)
+    network = Setting(start, norm).network()
+    hidden = network.aux["aux1"].hidden
+    assert hidden.weight.var().item() * hidden.in_features == pytest.approx(variance, rel=0.05)
+    assert {round(bias, 4) for bias in hidden.bias.tolist()} == {0.2 if start == "Xavier" else 0.0}
+    assert set(network.head.linear.bias.tolist()) == {0.0}
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+def test_with_and_without_heads_one_seed_starts_the_same_network(setting):
+    found = []
+    for aux in (True, False):
+        torch.manual_seed(3)
+        found.append(setting.network(aux=aux))
+    with_heads, without = found
+    assert list(with_heads.aux) == ["aux1", "aux2"] and not without.aux
+    for name, value in without.state_dict().items():
+        assert torch.equal(with_heads.state_dict()[name], value)
+    assert without.train()(torch.zeros(2, 1, 28, 28)).aux == {}
+
+
+# --- the gradients
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return load("fashion_mnist").train.batch(slice(4))
+
+
+@pytest.fixture(scope="module")
+def grid(batch):
+    return gradients.measure(*batch, seeds=2)
+
+
+def test_the_grid_holds_what_backward_finds_for_each_head_alone(batch, grid):
+    images, labels = batch
+    setting = Setting("Xavier", True)
+    for head in gradients.HEADS:
+        torch.manual_seed(1)
+        network = setting.network()
+        head_losses(network(images), labels)[head].backward()
+        kernels = [p for p in network.body.get_submodule("3b").parameters() if p.ndim == 4]
+        square = sum(p.grad.square().sum() for p in kernels)
+        assert grid[setting][1][head]["3b"] == pytest.approx(square.sqrt().item(), rel=1e-4)
+    assert grid[setting][0] != grid[setting][1]
+
+
+def test_a_heads_gradient_ends_where_it_is_attached(grid):
+    reached = {head: list(gradients.middle(grid[SETTINGS[1]], head)) for head in gradients.HEADS}
+    blocks = ["conv1", "conv2", "3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"]
+    assert reached == {"main": blocks, "aux2": blocks[:8], "aux1": blocks[:5]}
+
+
+def test_measuring_leaves_the_random_state_alone(batch):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    gradients.measure(*batch, seeds=1)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def made_up(conv1=1.0, last=1.0):
+    """A grid whose numbers are known: all heads alike but for conv1 and 5b."""
+    layers = dict.fromkeys(["conv1", "4a", "5b"], 1.0)
+    main, aux1 = layers | {"conv1": conv1, "5b": last}, layers | {"conv1": 50.0, "5b": 0.0}
+    run = {"main": main, "aux2": aux1, "aux1": aux1}
+    return {setting: [run, run] for setting in SETTINGS}
+
+
+def test_the_share_kept_is_conv1_over_5b_of_the_main_head():
+    grid = made_up(conv1=0.002, last=4.0)
+    assert gradients.kept(grid[SETTINGS[0]]) == pytest.approx(0.0005)
+    line = gradients.words_conv1(grid).splitlines()[1].split()
+    assert line == ["PyTorch,", "no", "norm", "2.0e-03", "5.0e+01", "5.0e+01", "5.0e-04"]
+
+
+def test_the_middle_is_the_median_over_seeds():
+    runs = [{"main": {"conv1": value, "5b": 0.0}} for value in (1.0, 10.0, 100.0)]
+    assert gradients.middle(runs, "main") == {"conv1": 10.0}
+
+
+def test_the_explorer_looks_up_every_setting_and_its_picture_changes(grid):
+    explorer = gradients.explorer(grid)
+    assert explorer.controls["start"].options == tuple(STARTS)
+    settings = [(start, norm) for start in STARTS for norm in ("batch norm", "none")]
+    for (start, norm), head in zip(settings, ("aux1", "aux1", "all") * 2, strict=True):
+        before, told = explorer.picture.value, explorer.words
+        for name, value in dict(start=start, norm=norm, head=head).items():
+            explorer.controls[name].value = value
+        assert explorer.message.value == ""
+        assert explorer.picture.value != before and explorer.words != told
+        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
+        runs = grid[Setting(start, norm != "none")]
+        assert f"conv1 gets {gradients.kept(runs):.1e} of what 5b gets" in explorer.words
+        assert ("main  " in explorer.words) == (head == "all")
+        assert f"{gradients.middle(runs, 'aux1')['4a']:.0e}" in explorer.words
+
+
+def test_the_explorer_draws_a_line_and_a_band_for_each_head(grid):
+    choice = gradients.Choice(SETTINGS[0], grid[SETTINGS[0]], gradients.HEADS)
+    ax = render(gradients._draw, choice, (9, 4.2)).axes[0]
+    assert [len(line.get_xdata()) for line in ax.lines] == [11, 8, 5] and len(ax.collections) == 3
+    values = gradients.middle(choice.runs, "main")
+    assert list(ax.lines[0].get_ydata()) == list(values.values())
+
+
+# --- the heads, drawn
+
+
+def test_the_heads_are_drawn_where_the_network_reads_them():
+    with torch.device("meta"):
+        network = GoogLeNet()
+    words = aux_race.show_heads(network).words
+    assert "aux1 reads 4a (14x14x512), aux2 reads 4d (14x14x528)" in words
+    assert "stem -> 3a -> 3b -> 4a -> 4b" in words and "5b -> head" in words
+    late = aux_race.stages(checks.small_network("late"), (1, 28, 28))
+    assert aux_race.words_heads(late).endswith("aux1 reads 4b (7x7x64), aux2 reads 4d (7x7x66)")
+
+
+def test_the_heads_are_48_percent_of_what_is_trained():
+    with torch.device("meta"):
+        network = GoogLeNet()
+    heads = sum(p.numel() for p in network.aux.parameters())
+    whole = sum(p.numel() for p in network.parameters())
+    assert (heads, whole, round(100 * heads / whole)) == (6_379_728, 13_378_280, 48)
+
+
+# --- the race
+
+
+def test_the_race_is_a_study_of_eight_runners_who_differ_in_their_heads_alone():
+    race = table("aux_race")
+    assert list(race) == [f"{s}, {heads}" for s in RATES for heads in HEADS] and len(race) == 8
+    for setting in RATES:
+        plain, helped = (race[f"{setting}, {heads}"] for heads in HEADS)
+        assert plain.recipe == helped.recipe and plain.recipe.lr == RATES[setting]
+        assert not plain.build().aux and list(helped.build().aux) == ["aux1", "aux2"]
+
+
+def test_the_saved_race_is_of_todays_entries_three_seeds_each_and_finished():
+    race = saved("aux_race")
+    assert race["command"] == "python -m inception_edu.authoring measure aux_race"
+    assert list(race["runs"]) == list(lesson.RACE)
+    for name, runs in race["runs"].items():
+        recipe = lesson.RACE[name].recipe
+        assert [run["seed"] for run in runs] == [0, 1, 2]
+        heads = ["main", "aux1", "aux2"] if "with heads" in name else ["main"]
+        for run in runs:
+            assert run["stopped"] == "" and run["precision"] == "float32"
+            assert run["rows"][-1]["step"] == recipe.steps and list(run["losses"]) == heads
+
+
+def race_of(plain, helped, loss=(2.3, 1.9)):
+    """A saved race whose accuracies are given by seed, alike in every setting."""
+    losses = {"main": list(loss)}
+    runs = {
+        f"{setting}, {heads}": [
+            dict(test_accuracy=accuracy, losses=losses, loss_every=3) for accuracy in accuracies
+        ]
+        for setting in RATES
+        for heads, accuracies in zip(HEADS, (plain, helped), strict=True)
+    }
+    return dict(runs=runs)
+
+
+def test_gains_are_points_seed_by_seed():
+    race = race_of((0.80, 0.70, 0.75), (0.81, 0.73, 0.73))
+    found = aux_race.gains(race, next(iter(RATES)))
+    assert found == pytest.approx([1, 3, -2])
+    assert aux_race.told(found, "+") == "+0.7 ± 2.5"
+
+
+def test_chance_is_left_when_the_loss_falls_below_2():
+    run = dict(losses=dict(main=[2.3, 2.0, 1.99, 2.4]), loss_every=3)
+    assert aux_race.leaves(run) == 9
+    assert aux_race.leaves(dict(losses=dict(main=[2.3, 2.0]), loss_every=3)) is None
+
+
+def test_the_races_words_have_a_row_for_each_runner_and_the_gains():
+    words = aux_race.words_race(race_of((0.80, 0.70, 0.75), (0.81, 0.73, 0.73)))
+    rows = [line.split() for line in words.splitlines()]
+    assert rows[1] == "PyTorch, no norm without 75.0 ± 5.0 6, 6, 6 3".split()
+    assert words.count("with ") == 4 and "Xavier, no norm +0.7 ± 2.5; Kaiming" in words
+    assert "never, never" in aux_race.words_race(race_of((0.1, 0.1), (0.1, 0.1), (2.3, 2.2)))
+
+
+def test_the_race_is_drawn_with_a_line_for_every_run():
+    race = race_of((0.80, 0.70, 0.75), (0.81, 0.73, 0.73))
+    fig = render(aux_race._draw_race, race, (10, 6.4))
+    assert [len(ax.lines) for ax in fig.axes] == [6, 6, 6, 6]
+    assert list(fig.axes[0].lines[0].get_xdata()) == [3, 6]
+    assert fig.axes[2].get_title("left") == "Kaiming, no norm: +0.7 ± 2.5 points"
+
+
+def test_the_losses_of_a_run_are_drawn_and_told_head_by_head():
+    how = dict(recipe=Recipe(steps=30), steps=30, batch_size=8, device="cpu")
+    how |= dict(precision="float32", memory_format="contiguous")
+    plain = History(losses=dict(main=[9.0] * 10 + [2.0] * 20), **how)
+    helped = History(losses=dict(main=[1.5] * 30, aux1=[1.7] * 30, aux2=[1.6] * 30), **how)
+    runs = {"without heads": plain, "with heads": helped}
+    words = aux_race.show_losses(runs).words
+    assert "without heads: step 30 of 30" in words and "last 20 steps: main 2.00\n" in words
+    assert "last 20 steps: main 1.50, aux1 1.70, aux2 1.60\n" in words
+    fig = render(aux_race._draw_losses, runs, (10, 3.8))
+    assert [len(ax.lines) for ax in fig.axes] == [3, 5]
+    assert fig.axes[1].get_title("left") == "with heads: main at 1.50"
+
+
+# --- the verdict
+
+
+def test_the_verdict_counts_pairs_and_leaves_settings_out_that_never_trained():
+    race = race_of((0.80, 0.70, 0.75), (0.81, 0.73, 0.73))
+    for heads in HEADS:
+        for run in race["runs"][f"PyTorch, no norm, {heads}"]:
+            run["losses"] = dict(main=[2.3, 2.3])
+    race["runs"]["Kaiming, no norm, with heads"][1]["losses"] = dict(main=[1.9, 1.8])
+    said = aux_verdict.conclusion(race, made_up(conv1=0.1))
+    assert "PyTorch, no norm: none left it; Xavier, no norm: sooner in 0 of 3 pairs" in said
+    assert "Kaiming, no norm: sooner in 1 of 3 pairs" in said
+    assert "early in training: Xavier, no norm +0.7 ± 2.5; Kaiming" in said
+    assert "in times main's: PyTorch, no norm 500; Xavier" in said and "(n = 2" in said
+    assert "PyTorch, no norm 2.5; " in aux_verdict.conclusion(race, made_up(conv1=20.0))
+
+
+def test_the_verdict_names_who_claims_what():
+    said = aux_verdict.conclusion(race_of((0.8, 0.7), (0.8, 0.7)), made_up())
+    assert said.count("here: ") == 5 and said.count("[V3] section 4") == 2
+    assert "regulariser ([V3] section 4)\n    here: open" in said
