@@ -25,12 +25,6 @@ class RangeTest(NamedTuple):
         """The rate at which the averaged loss was lowest."""
         return self.rates[self.smooth.index(min(self.smooth))]
 
-    def at(self, rate: float) -> float:
-        """The averaged loss where the rate reached `rate`, or at the end."""
-        return next(
-            (s for r, s in zip(self.rates, self.smooth, strict=True) if r >= rate), self.smooth[-1]
-        )
-
 
 def range_test(rates: list[float], losses: list[float]) -> RangeTest:
     """What a run with growing rates found; a loss that is not finite counts as 1,000."""
