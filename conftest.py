@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
 # Kernels inherit this: they find the package uninstalled, and compute on the CPU whatever is there.
@@ -60,3 +61,14 @@ def pytest_configure(config) -> None:
         return found is None
 
     IPyNbCell.compare_outputs = compare_outputs
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Tiny networks run faster on one thread, on a busy machine several times."""
+    import torch  # not needed where notebooks are validated
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
