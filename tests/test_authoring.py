@@ -17,7 +17,7 @@ import conftest
 from inception_edu.authoring.__main__ import main
 from inception_edu.authoring.check import check
 from inception_edu.authoring.fill import fill
-from inception_edu.authoring.notebook import code, dumps, keep_old, normalise, read
+from inception_edu.authoring.notebook import code, dumps, keep_old, normalise, read, shrink
 from inception_edu.authoring.stamp import lessons, stamped
 
 ROOT = Path(__file__).parents[1]
@@ -357,6 +357,16 @@ def test_a_first_cell_without_a_line_is_named(series, line, capsys):
         lessons(series)
     assert main(["stamp", str(series / "00_start.ipynb")]) == 1
     assert "01_cost.ipynb: its first cell" in capsys.readouterr().out
+
+
+def test_large_pictures_get_a_palette_and_look_alike_and_small_ones_stay():
+    large, small = picture(width=640, noise=0.01), picture()
+    nb = new_notebook(cells=[new_code_cell("x", outputs=[shown(large), shown(small)])])
+    shrink(nb)
+    found, kept = (out.data["image/png"] for out in nb.cells[0].outputs)
+    assert len(large) > 60_000 and len(found) < 0.7 * len(large) and kept == small
+    assert conftest.difference([shown(large)], [shown(found)]) is None
+    assert conftest.difference([shown(picture(width=640, bar=2))], [shown(found)])
 
 
 def test_a_missing_notebook_is_named(tmp_path, capsys):

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from inception_edu.authoring.check import check
 from inception_edu.authoring.fill import fill
-from inception_edu.authoring.notebook import dumps, keep_old, normalise, read
+from inception_edu.authoring.notebook import dumps, keep_old, normalise, read, shrink
 from inception_edu.authoring.stamp import stamped
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +40,7 @@ def run(path: Path, *, fresh: bool) -> str:
     fresh = fresh or dumps(old) != dumps(new)  # edited since it was run: its outputs may be stale
     print(f"{path.name}: {execute(new, path.parent)}", flush=True)
     normalise(new)
+    shrink(new)
     if not fresh:
         keep_old(old, new)
     return dumps(new)
