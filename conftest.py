@@ -72,3 +72,11 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def refused(error: type, call, *words: str) -> None:
+    """`call` raises `error` in one sentence that holds all the words."""
+    with pytest.raises(error) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message and all(word in message for word in words), message

@@ -3,8 +3,6 @@
 What is compared takes turns, so that a slow moment of the machine meets both sides.
 """
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -21,10 +19,10 @@ from torchvision.transforms import v2
 from inception_edu.checkpoints import versions
 from inception_edu.cost import text_table
 from inception_edu.data import Dataset, Split, load
-from inception_edu.devices import pick_device, pick_precision
+from inception_edu.devices import hardware, pick_device, pick_precision
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inference import optimise_for_inference
-from inception_edu.training import Recipe, fit
+from inception_edu.training import Recipe, fit, silent
 from inception_edu.weights import from_torchvision
 
 
@@ -67,13 +65,19 @@ def plain_loop(
                 return losses
 
 
+def fit_only(model: nn.Module, dataset: Dataset, recipe: Recipe, device: str = "auto") -> int:
+    """`fit` without validation; returns how many images it took."""
+    valid = dataset.valid
+    nothing = replace(valid, images=valid.images[:0], labels=valid.labels[:0])
+    history = fit(model, replace(dataset, valid=nothing), recipe, device=device, watch=silent)
+    return history.step * history.batch_size
+
+
 def training_calls(
     dataset: Dataset, device: str, *, size: int, steps: int, width: float
 ) -> dict[str, Callable[[], int]]:
     """By name, a run of `steps` batches that returns how many images it took; same network."""
     train, target = dataset.train, pick_device(device)
-    nothing = Split(train.images[:0], train.labels[:0], train.mean, train.std)
-    data = replace(dataset, valid=nothing)
     told = Recipe(steps=steps, batch_size=size, lr=0.05)
     shape = dict(num_classes=len(dataset.classes), in_channels=len(dataset.mean), width=width)
 
@@ -85,7 +89,7 @@ def training_calls(
         return GoogLeNet("small", aux=False, **shape)
 
     def ours() -> int:
-        return size * fit(network(), data, told, device=device, watch=lambda *_: None).step
+        return fit_only(network(), dataset, told, device)
 
     return {
         f"plain loop, batch {size}": lambda: plain(size),
@@ -141,17 +145,13 @@ def words(title: str, found: dict[str, list[float]]) -> str:
 def run(*, device: str = "auto", repeats: int = 3, steps: int = 12, width: float = 1 / 4) -> str:
     """Time training and inference; about two minutes on 2 CPU cores."""
     target = pick_device(device)
-    on_gpu = target.type == "cuda"
-    hardware = (
-        torch.cuda.get_device_name() if on_gpu else f"{os.cpu_count()} cores, {platform.machine()}"
-    )
     about = ", ".join(f"{name} {version}" for name, version in versions().items())
-    size, data = 512 if on_gpu else 128, load("fashion_mnist")
+    size, data = 512 if target.type == "cuda" else 128, load("fashion_mnist")
     training = training_calls(data, device, size=size, steps=steps, width=width)
     inference = inference_calls(target, size=224, n=16)
     return "\n".join(
         [
-            f"{hardware}, {pick_precision(target)}; {about}; median of {repeats} turns",
+            f"{hardware(target)}, {pick_precision(target)}; {about}; median of {repeats} turns",
             words(f"training, GoogLeNet at {width:g} width, 28 px", speeds(training, repeats)),
             words("inference, GoogLeNet, 224 px, batch 16", speeds(inference, 2 * repeats)),
         ]

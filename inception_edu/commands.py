@@ -14,13 +14,14 @@ from inception_edu.data import load
 from inception_edu.devices import pick_device, rank_and_world
 from inception_edu.figures import draw_page, png, render
 from inception_edu.googlenet import GoogLeNet
+from inception_edu.recipe import ONE_PASS
 from inception_edu.training import History, Recipe, evaluate, fit, print_progress
 
 # name on the command line -> arguments of the network, and its recipe where nothing else is said
 MODELS = {
     "googlenet-small": (
         dict(variant="small", width=1 / 8, aux=False),
-        dict(epochs=2, shift=0, flip=False, weight_decay=2e-4),
+        dict(epochs=2) | ONE_PASS,
     ),
     "googlenet": (dict(variant="paper"), dict(lr=0.01)),
     "googlenet-torchvision": (dict(variant="torchvision"), dict()),

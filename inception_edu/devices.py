@@ -5,6 +5,7 @@ All by fixed rules from what the hardware has, never by a stopwatch, so that a r
 
 import os
 import pathlib
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,6 +43,13 @@ def pick_precision(device: torch.device) -> str:
 def pick_memory_format(device: torch.device) -> str:
     """ "channels_last", which convolutions are fastest in, but "contiguous" on Apple's MPS."""
     return "contiguous" if device.type == "mps" else "channels_last"
+
+
+def hardware(device: torch.device) -> str:
+    """What computes, in words: the GPU's name, else cores and architecture."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{os.cpu_count()} cores, {platform.machine()}, {device.type}"
 
 
 MEMORY_FORMATS = {

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from inception_edu.checkpoints import write
-from inception_edu.recipe import Recipe
+from inception_edu.recipe import BATCH_SIZE, Recipe
 
 
 @dataclass(kw_only=True, repr=False)
@@ -72,7 +72,7 @@ class History:
         if self.rows and "valid_accuracy" in self.rows[-1]:
             words += [f"validation {self.rows[-1]['valid_accuracy']:.1%}"]
         words += [f"{self.elapsed_seconds:.0f} s", f"{self.images_per_second:,.0f} images/s"]
-        if self.recipe.batch_size is None and self.batch_size < 128:
+        if self.recipe.batch_size is None and self.batch_size < BATCH_SIZE:
             words += [f"batches of {self.batch_size}, which is all there is"]
         return ", ".join(words) + (f"; stopped: {self.stopped}" if self.stopped else "")
 

@@ -4,8 +4,11 @@ import math
 from dataclasses import dataclass, fields
 
 from inception_edu.layers import check_count, check_whole
+from inception_edu.losses import AUX_WEIGHT
 
 BATCH_SIZE, EPOCHS = 128, 3  # where a recipe does not say
+# Shifts and flips pay in long training; in one pass over the data they only make it harder.
+ONE_PASS = dict(shift=0, flip=False, weight_decay=2e-4)
 CHOICES = {
     "optimiser": ("sgd", "adamw"),
     "schedule": ("linear", "cosine", "constant"),
@@ -27,7 +30,7 @@ class Recipe:
     momentum: float = 0.9  # adamw: its first beta
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
-    aux_weight: float = 0.3  # of each auxiliary head's loss, where the network has them
+    aux_weight: float = AUX_WEIGHT  # of each auxiliary head's loss, where the network has them
     shift: int = 2  # pixels by which an image is moved at most; 0 leaves it in place
     flip: bool = True  # mirror half of the images; turn off for digits and text
     precision: str = "auto"  # "float32", "bfloat16", or "auto": what the hardware has units for

@@ -143,15 +143,14 @@ class Run:
 
     def _look(self) -> None:
         """Wait for the device, and take in what it has computed since the last look."""
-        seconds, k = self._seconds(), len(self.right)
-        if self.pending:
-            table = devices.mean_over_processes(torch.stack(self.pending)).tolist()
-            self.pending.clear()
-            seconds = self._seconds()
-            for row in table:
-                self.history.record(list(self.right), row[:k])
-                for name, share in zip(self.right, row[k:], strict=True):
-                    self.right[name] += share
+        waiting, k = self.pending, len(self.right)
+        table = devices.mean_over_processes(torch.stack(waiting)).tolist() if waiting else []
+        waiting.clear()
+        seconds = self._seconds()
+        for row in table:
+            self.history.record(list(self.right), row[:k])
+            for name, share in zip(self.right, row[k:], strict=True):
+                self.right[name] += share
         self.history.elapsed_seconds = seconds
         self.history.images_per_second = self.step * self.history.batch_size / max(seconds, 1e-9)
 
@@ -173,8 +172,9 @@ class Run:
         return time.perf_counter() - self.start
 
     def _save(self, *names: str) -> None:
+        content = checkpoints.dumps(self) if self.out else b""
         for name in names if self.out else ():
-            checkpoints.write(self.out / name, checkpoints.dumps(self))
+            checkpoints.write(self.out / name, content)
 
 
 @torch.no_grad()

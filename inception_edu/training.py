@@ -23,6 +23,7 @@ __all__ = [
     "optimise_for_inference",
     "pick_device",
     "pick_precision",
+    "silent",
 ]
 
 
@@ -62,6 +63,10 @@ def fit(
     except (KeyboardInterrupt, FloatingPointError) as reason:
         run.cut_short(reason)
     return run.finish()
+
+
+def silent(history: History, done: bool) -> None:
+    """What `fit` should call, to show nothing."""
 
 
 def print_progress(history: History, done: bool) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from conftest import refused
 from inception_edu import checkpoints
 from inception_edu.data import Dataset, Split
 from inception_edu.googlenet import GoogLeNet
@@ -63,14 +64,6 @@ def steady(history):
 def same_weights(a, b):
     a, b = a.state_dict(), b.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def refused(error, call, *words):
-    """`call` raises `error` in one sentence that holds all the words."""
-    with pytest.raises(error) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message and all(word in message for word in words), message
 
 
 def interrupt_at(step):

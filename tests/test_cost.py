@@ -8,6 +8,7 @@ import torchinfo
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from conftest import refused
 from inception_edu.cost import (
     Cost,
     LayerRow,
@@ -24,14 +25,6 @@ from inception_edu.layers import Concat, conv
 
 # what GoogLeNet needs to know for Fashion-MNIST; the smallest that the lessons train
 FASHION = dict(num_classes=10, in_channels=1, aux=False, width=1 / 8)
-
-
-def refused(error, call, *words):
-    """`call` raises `error` in one sentence that holds all the words."""
-    with pytest.raises(error) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message and all(word in message for word in words), message
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")

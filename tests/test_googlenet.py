@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from conftest import refused
 from inception_edu.cost import layer_table, receptive_field
 from inception_edu.googlenet import (
     AUX,
@@ -74,14 +75,6 @@ def counted_macs(module, *shape):
     with FlopCounterMode(display=False) as flops, torch.no_grad():
         module.to("meta").eval()(torch.empty(1, *shape, device="meta"))
     return flops.get_total_flops() // 2
-
-
-def refused(error, call, *words):
-    """`call` raises `error` in one sentence that holds all the words."""
-    with pytest.raises(error) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message and all(word in message for word in words), message
 
 
 @pytest.fixture(scope="module")

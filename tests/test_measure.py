@@ -60,3 +60,11 @@ def test_other_data_stand_in_the_command(study, tmp_path):
 def test_unknown_study_lists_what_there_is():
     with pytest.raises(ValueError, match="a study must be one of networks, .*, got 'cats'"):
         tool.measure("cats")
+
+
+def test_a_run_that_was_interrupted_or_broke_ends_the_study_and_nothing_is_saved(study, tmp_path):
+    entry = series.NETWORKS["linear"]
+    series.NETWORKS["linear"] = entry._replace(recipe=Recipe(steps=30, batch_size=4, lr=1e30))
+    with pytest.raises(RuntimeError, match="linear, seed 0: the loss became"):
+        tool.measure("networks", (0,))
+    assert not list(tmp_path.iterdir())

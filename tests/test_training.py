@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from conftest import refused
 from inception_edu.checkpoints import load
 from inception_edu.data import Batches, Dataset, Split
 from inception_edu.devices import pick_memory_format
@@ -31,14 +32,6 @@ CPU = torch.device("cpu")
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def refused(error, call, *words):
-    """`call` raises `error` in one sentence that holds all the words."""
-    with pytest.raises(error) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message and all(word in message for word in words), message
 
 
 def split(n=40, c=1, side=8, classes=4, seed=0):

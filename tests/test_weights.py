@@ -10,19 +10,12 @@ from PIL import Image
 from torch import nn
 from torchvision.models import GoogLeNet_Weights
 
+from conftest import refused
 from inception_edu import weights
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.weights import from_torchvision, load_torchvision, to_torchvision
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def refused(error, call, *words):
-    """`call` raises `error` in one sentence that holds all the words."""
-    with pytest.raises(error) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message and all(word in message for word in words), message
 
 
 def randomise(model, seed=0):

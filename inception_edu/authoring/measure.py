@@ -1,8 +1,6 @@
 """The training runs that lessons show: trained once per seed, saved with what made them."""
 
 import json
-import os
-import platform
 import time
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -12,9 +10,10 @@ import torch
 
 from inception_edu.checkpoints import versions
 from inception_edu.data import load
+from inception_edu.devices import hardware
 from inception_edu.figures import running_mean
 from inception_edu.lessons.series import ASSETS, Entry
-from inception_edu.training import History, evaluate, fit
+from inception_edu.training import History, evaluate, fit, silent
 
 STUDIES = {  # name of the saved file -> the lesson's room and its table of entries
     "networks": ("series", "NETWORKS"),
@@ -41,7 +40,9 @@ def measure(study: str, seeds: Iterable[int] = (0, 1, 2), *, data: str | None = 
         for seed in seeds:
             torch.manual_seed(seed)
             model, start = entry.build(), time.perf_counter()
-            history = fit(model, dataset, entry.recipe_for(seed), watch=lambda *_: None)
+            history = fit(model, dataset, entry.recipe_for(seed), watch=silent)
+            if history.stopped:  # nothing is saved of a study that was not run to its end
+                raise RuntimeError(f"{name}, seed {seed}: {history.stopped}")
             seconds = round(time.perf_counter() - start, 1)
             found = dict(seed=seed, test_accuracy=round(evaluate(model, dataset.test).accuracy, 4))
             found |= dict(train_seconds=seconds, precision=history.precision)
@@ -50,11 +51,9 @@ def measure(study: str, seeds: Iterable[int] = (0, 1, 2), *, data: str | None = 
     about = dict(command=f"python -m inception_edu.authoring measure {study}", versions=versions())
     if data:
         about["command"] += f" --data {Path(data).name}"
-    hardware = f"{os.cpu_count()} cores, {platform.machine()}, {history.device}"
-    if torch.cuda.is_available() and history.device.startswith("cuda"):
-        hardware = torch.cuda.get_device_name()
+    about["hardware"] = hardware(torch.device(history.device))
     path = Path(str(ASSETS)) / f"{study}.json"
-    path.write_text(json.dumps(about | dict(hardware=hardware, runs=runs), indent=1) + "\n")
+    path.write_text(json.dumps(about | dict(runs=runs), indent=1) + "\n")
     return path
 
 

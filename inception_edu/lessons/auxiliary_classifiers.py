@@ -9,6 +9,7 @@ from torch import nn
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.series import ONE_PASS, Entry
 from inception_edu.training import Recipe
+from inception_edu.variants import initialise
 
 # How the weights start: what the uniform draw makes up for, and the biases; None: as PyTorch does.
 STARTS = {"PyTorch": None, "Xavier": ("linear", 0.2), "Kaiming": ("relu", 0.0)}
@@ -27,14 +28,8 @@ def without_norm(network: nn.Module) -> nn.Module:
 
 def begin(network: nn.Module, start: str) -> nn.Module:
     """The network with weights drawn anew: "Xavier" as in [CAFFE], "Kaiming", or left alone."""
-    if STARTS[start] is None:
-        return network
-    nonlinearity, bias = STARTS[start]
-    for name, layer in network.named_modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_uniform_(layer.weight, nonlinearity=nonlinearity)
-            if layer.bias is not None:
-                nn.init.constant_(layer.bias, 0.0 if name.endswith("linear") else bias)
+    if STARTS[start] is not None:
+        initialise(network, *STARTS[start])
     return network
 
 

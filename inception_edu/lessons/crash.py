@@ -13,7 +13,7 @@ from torch import nn
 from inception_edu import checkpoints
 from inception_edu.data import Dataset, load
 from inception_edu.figures import COLOURS, Picture
-from inception_edu.training import History, Recipe, fit
+from inception_edu.training import History, Recipe, fit, silent
 
 PARTS = ("weights", "optimiser", "batches", "random", "history")  # of a checkpoint, to go on
 
@@ -92,10 +92,6 @@ def small_network() -> nn.Module:
     torch.manual_seed(0)
     layers = nn.Linear(784, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 10)
     return nn.Sequential(nn.Flatten(), *layers)
-
-
-def silent(history: History, done: bool) -> None:
-    """What `fit` should call, to show nothing."""
 
 
 def cut_at(step: int) -> Callable[[History, bool], None]:

@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -10,12 +9,12 @@ from matplotlib.figure import Figure
 from torch import nn
 from torch.utils.data import DataLoader
 
-from inception_edu.bench import speeds
+from inception_edu.bench import fit_only, speeds
 from inception_edu.cost import text_table
 from inception_edu.data import Batches, Dataset
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.series import ONE_PASS, small_googlenet
-from inception_edu.training import Recipe, fit, pick_device, pick_precision
+from inception_edu.training import Recipe, pick_device, pick_precision
 
 Loop = Callable[[nn.Module, object, list[float]], list[float]]  # model, batches, rates -> losses
 LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
@@ -44,10 +43,8 @@ def in_bfloat16(loop: Loop, model: nn.Module, batches: object, rates: list[float
 
 def ours(dataset: Dataset, size: int, steps: int, device: str = "auto") -> int:
     """`fit` for some steps, without validation; returns how many images it took."""
-    nothing = replace(dataset.valid, images=dataset.valid.images[:0], labels=torch.empty(0))
     recipe = Recipe(steps=steps, batch_size=size, **ONE_PASS | dict(flip=True))
-    how = dict(device=device, watch=lambda *_: None)
-    return size * fit(network(), replace(dataset, valid=nothing), recipe, **how).step
+    return fit_only(network(), dataset, recipe, device)
 
 
 def calls(

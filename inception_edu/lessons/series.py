@@ -15,10 +15,8 @@ from inception_edu.data import Dataset
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.the_inception_block import course_network
-from inception_edu.training import Recipe
+from inception_edu.recipe import ONE_PASS, Recipe
 
-# Shifts and flips pay in long training; in one pass over the data they only make it harder.
-ONE_PASS = dict(shift=0, flip=False, weight_decay=2e-4)
 GOOGLENET_RECIPE = Recipe(steps=460, **ONE_PASS)
 
 

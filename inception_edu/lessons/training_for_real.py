@@ -12,7 +12,7 @@ from inception_edu.googlenet import GoogLeNet
 from inception_edu.history import History
 from inception_edu.lessons import series
 from inception_edu.lessons.series import ONE_PASS, Entry, small_googlenet
-from inception_edu.training import Recipe
+from inception_edu.recipe import BATCH_SIZE, Recipe
 
 FEW = 512  # images that the network can learn by heart within the run
 SHORT = Recipe(steps=240, batch_size=64, lr=0.05, validate_every=40, **ONE_PASS)
@@ -65,7 +65,7 @@ def history_of(entry: Entry, run: dict) -> History:
         name: [values[min(i // run["loss_every"], len(values) - 1)] for i in range(steps)]
         for name, values in run["losses"].items()
     }
-    size = entry.recipe.batch_size or 128
+    size = entry.recipe.batch_size or BATCH_SIZE
     seconds = sum(row["train_seconds"] for row in rows)
     return History(
         recipe=entry.recipe_for(run["seed"]),
