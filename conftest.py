@@ -80,3 +80,26 @@ def refused(error: type, call, *words: str) -> None:
         call()
     message = str(caught.value)
     assert "\n" not in message and all(word in message for word in words), message
+
+
+def randomise(model, seed=0):
+    """Draw everything in a network anew: at its start the output hardly depends on the image."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, value in [*model.named_parameters(), *model.named_buffers()]:
+            if name.endswith("running_var") or ".bn.weight" in name:
+                value.uniform_(0.5, 1.5, generator=generator)
+            elif value.ndim > 1:  # keeps the size of what flows, as ReLU halves it
+                value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=generator)
+            elif value.is_floating_point():
+                value.normal_(0, 0.2, generator=generator)
+            else:
+                value.fill_(7)  # num_batches_tracked
+    return model
+
+
+def apart(a, b):
+    """Largest difference, relative to the largest value."""
+    return ((a - b).abs().max() / b.abs().max()).item()

@@ -33,7 +33,7 @@ def parser() -> Parser:
         "cost", "Count parameters and multiply-adds, block by block.", "googlenet --size 224"
     )
     cost.add_argument("model")
-    cost.add_argument("--size", type=int, default=224, help="pixels of a side (%(default)s)")
+    cost.add_argument("--size", type=int, help="pixels of a side (what the model is made for)")
     network_options(cost)
     bench = add("bench", "Time training and inference on this machine.", "--device cpu")
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
@@ -51,23 +51,31 @@ def network_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--width", type=float, help="factor on every channel count")
     flag = argparse.BooleanOptionalAction
     command.add_argument("--aux", action=flag, default=None, help="auxiliary heads")
+    command.add_argument("--resolution", type=int, help="stem of inception-v2, -v3: 299, 151, 79")
 
 
 def train_options(command: argparse.ArgumentParser) -> None:
     """Options of `train`; a recipe's field that is not given keeps the recipe's default."""
     add, flag = command.add_argument, argparse.BooleanOptionalAction
     add("--data", default="fashion_mnist", help="a data set's name or a .npz file (%(default)s)")
-    add("--model", default="googlenet-small", help="googlenet-small, googlenet, ... (%(default)s)")
+    add(
+        "--model",
+        default="googlenet-small",
+        help="googlenet-small, ... (%(default)s)",
+    )
     network_options(command)
     add("--limit", type=int, help="images to use, of train and valid together")
     add("--valid", type=int, default=5000, help="images held out to choose the epoch (%(default)s)")
     add("--size", type=int, help="scale images to this many pixels a side")
     add("--epochs", type=int, help="passes over the training part (3)")
     add("--batch-size", type=int, help="128, or all images where there are fewer")
-    add("--optimiser", help="sgd or adamw")
+    add("--optimiser", help="sgd, adamw or rmsprop")
     add("--lr", type=float, help="highest learning rate")
-    add("--schedule", help="linear, cosine or constant")
+    add("--schedule", help="linear, cosine, exponential or constant")
     add("--weight-decay", type=float)
+    add("--momentum", type=float)
+    add("--clip", type=float, help="the gradient's norm at most")
+    add("--average", type=float, help="evaluate a running average of the weights, which keeps this")
     add("--label-smoothing", type=float)
     add("--aux-weight", type=float, help="of each auxiliary head's loss (0.3)")
     add("--shift", type=int, help="pixels by which images are moved at most (2)")

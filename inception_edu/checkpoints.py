@@ -17,12 +17,15 @@ from torch import nn
 
 from inception_edu import devices
 from inception_edu.googlenet import GoogLeNet
+from inception_edu.inception_v3 import InceptionV2, InceptionV3
 
 if TYPE_CHECKING:
     from inception_edu.run import Run
 
 FORMAT = 1
-NETWORKS = {"GoogLeNet": GoogLeNet}  # what `build` can make again from its arguments
+NETWORKS = {  # what `build` can make again from its arguments
+    network.__name__: network for network in (GoogLeNet, InceptionV2, InceptionV3)
+}
 
 
 def describe(model: nn.Module) -> dict:
@@ -76,13 +79,15 @@ def identity(run: Run) -> dict[str, dict]:
 def dumps(run: Run) -> bytes:
     """All that decides how a run goes on, and all that `predict` needs, as a file's bytes."""
     state = dict(
-        weights=run.model.state_dict(),
+        weights=run.evaluated.state_dict(),
         optimiser=run.optimiser.state_dict(),
         batches=run.batches.state_dict(),
         random=devices.random_state(run.device),
         history=asdict(run.history),
         versions=versions(),
     )
+    if run.average:  # then `weights` is the average, and training goes on from its own
+        state |= dict(training=run.model.state_dict(), averaged=run.average.n_averaged)
     buffer = io.BytesIO()
     torch.save(dict(format=FORMAT) | identity(run) | state, buffer)
     return buffer.getvalue()
@@ -90,7 +95,10 @@ def dumps(run: Run) -> bytes:
 
 def restore(run: Run, checkpoint: dict) -> None:
     """Put a run's parts into the state of the checkpoint; its history is put back beforehand."""
-    run.model.load_state_dict(checkpoint["weights"])
+    run.evaluated.load_state_dict(checkpoint["weights"])
+    if run.average:
+        run.model.load_state_dict(checkpoint["training"])
+        run.average.n_averaged.copy_(checkpoint["averaged"])
     run.optimiser.load_state_dict(checkpoint["optimiser"])
     run.batches.load_state_dict(checkpoint["batches"])
     devices.set_random_state(checkpoint["random"], run.device)

@@ -3,7 +3,9 @@
 import argparse
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import distributed
@@ -14,32 +16,49 @@ from inception_edu.data import load
 from inception_edu.devices import pick_device, rank_and_world
 from inception_edu.figures import draw_page, png, render
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.recipe import ONE_PASS
+from inception_edu.inception_v3 import InceptionV2, InceptionV3
+from inception_edu.layers import check_choice
+from inception_edu.network import Network
+from inception_edu.recipe import ONE_PASS, V3
 from inception_edu.training import History, Recipe, evaluate, fit, print_progress
 
-# name on the command line -> arguments of the network, and its recipe where nothing else is said
+
+class Model(NamedTuple):
+    """A network's name on the command line: its class and arguments, its recipe where nothing else
+    is said, and the pixels of a side that it is made for."""
+
+    network: Callable[..., Network]
+    arguments: dict
+    recipe: dict
+    size: int = 299
+
+
+SMALL = dict(variant="small", width=1 / 8, aux=False)
 MODELS = {
-    "googlenet-small": (
-        dict(variant="small", width=1 / 8, aux=False),
-        dict(epochs=2) | ONE_PASS,
-    ),
-    "googlenet": (dict(variant="paper"), dict(lr=0.01)),
-    "googlenet-torchvision": (dict(variant="torchvision"), dict()),
+    "googlenet-small": Model(GoogLeNet, SMALL, dict(epochs=2) | ONE_PASS, 28),
+    "googlenet": Model(GoogLeNet, dict(variant="paper"), dict(lr=0.01), 224),
+    "googlenet-torchvision": Model(GoogLeNet, dict(variant="torchvision"), {}, 224),
+    "inception-v3-small": Model(InceptionV3, SMALL, dict(epochs=2) | ONE_PASS, 28),
+    "inception-v2": Model(InceptionV2, {}, V3),
+    "inception-v3": Model(InceptionV3, dict(variant="paper"), V3),
+    "inception-v3-torchvision": Model(InceptionV3, dict(variant="torchvision"), V3),
 }
 # the recipe's fields that the command line may set
 FIELDS = (
     *("epochs", "batch_size", "optimiser", "lr", "schedule", "weight_decay", "label_smoothing"),
-    *("aux_weight", "shift", "flip", "precision", "seed"),
+    *("aux_weight", "shift", "flip", "precision", "seed", "momentum", "clip", "average"),
 )
 
 
-def build(name: str, args: argparse.Namespace, **how: int) -> tuple[GoogLeNet, dict]:
-    """The network that a name and the options --width and --aux ask for, and its recipe's own."""
-    if name not in MODELS:
-        raise ValueError(f"model must be one of {', '.join(MODELS)}, got {name!r}")
-    own, recipe = MODELS[name]
-    asked = {key: getattr(args, key) for key in ("width", "aux") if getattr(args, key) is not None}
-    return GoogLeNet(**own | asked | how), recipe
+def build(name: str, args: argparse.Namespace, **how: int) -> tuple[Network, Model]:
+    """The network that a name and its options ask for, and what else MODELS says of it."""
+    check_choice("model", name, MODELS)
+    model = MODELS[name]
+    options = ("width", "aux", "resolution")
+    asked = {key: getattr(args, key) for key in options if getattr(args, key) is not None}
+    if "resolution" in asked and model.network is GoogLeNet:
+        raise ValueError(f"resolution chooses a stem of inception-v2 and -v3; {name} has one stem")
+    return model.network(**model.arguments | asked | how), model
 
 
 def train(args: argparse.Namespace) -> int:
@@ -51,9 +70,9 @@ def train(args: argparse.Namespace) -> int:
         dataset = dataset.resized(args.size)
     torch.manual_seed(args.seed or 0)
     how = dict(num_classes=len(dataset.classes), in_channels=len(dataset.mean))
-    model, own = build(args.model, args, **how)
+    model, known = build(args.model, args, **how)
     given = {name: getattr(args, name) for name in FIELDS if getattr(args, name) is not None}
-    recipe = Recipe(**own | given)
+    recipe = Recipe(**known.recipe | given)
     out = Path(args.out or f"runs/{dataset.name}-{args.model}-{recipe.seed}")
     last = out / "last.pt"
     resume = last if args.resume and last.exists() else None
@@ -67,7 +86,7 @@ def train(args: argparse.Namespace) -> int:
     return 1 if history.stopped else 0
 
 
-def leave(history: History, model: GoogLeNet, dataset, out: Path, args) -> None:
+def leave(history: History, model: Network, dataset, out: Path, args) -> None:
     """Test the best epoch once, and write history.json and curves.png."""
     history.command = "python -m inception_edu " + shlex.join(args.argv)
     if history.stopped:
@@ -123,8 +142,9 @@ def join_processes(device: str) -> None:
 
 def cost(args: argparse.Namespace) -> int:
     """Print what each block of a network costs for one image."""
-    model, _ = build(args.model, args)
-    print(layer_table(model, (model.arguments["in_channels"], args.size, args.size), depth=2))
+    model, known = build(args.model, args)
+    size = args.size or known.size
+    print(layer_table(model, (model.arguments["in_channels"], size, size), depth=2))
     return 0
 
 

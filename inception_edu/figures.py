@@ -30,6 +30,7 @@ HEAD_COLOURS = {
     "main": COLOURS["before"],
     "aux1": COLOURS["branch1x1"],
     "aux2": COLOURS["branch5x5"],
+    "aux": COLOURS["branch1x1"],
 }
 
 # Readable from the last row of a lecture hall.
@@ -166,7 +167,7 @@ def draw_page(fig: Figure, history: History) -> None:
     draw_loss(loss, history)
     draw_accuracy(accuracy, history)
     steps = range(1, history.steps + 1)
-    rates = [history.recipe.lr_at(step, history.steps) for step in steps]
+    rates = [history.recipe.lr_at(step, history.steps, history.epoch_steps) for step in steps]
     rate.plot(steps, rates, color=COLOURS["muted"], lw=1.5, ls="--")
     rate.plot(steps[: history.step], rates[: history.step], color=COLOURS["before"], lw=2.5)
     rate.set(xlabel="step", ylabel="learning rate", xlim=(0, history.steps), ylim=(0, None))

@@ -8,7 +8,16 @@ from typing import NamedTuple
 
 from torch import nn
 
-from inception_edu.layers import AuxPool, Concat, chain, check_count, conv
+from inception_edu.layers import (
+    AuxPool,
+    Concat,
+    chain,
+    check_choice,
+    check_count,
+    check_width,
+    conv,
+    scale,
+)
 from inception_edu.network import Network, Outputs as Outputs
 from inception_edu.variants import GOOGLENET, Variant, initialise
 
@@ -62,11 +71,6 @@ TABLE_1 = {  # fmt: skip
     "linear": Row("linear", 0, 1, (1, 1, 1000), 1, params="1000K", ops="1M"),
     "softmax": Row("softmax", 0, 1, (1, 1, 1000)),
 }
-
-
-def scale(channels: int, width: float) -> int:
-    """`channels` times `width`, rounded, at least 1."""
-    return max(1, round(channels * width))
 
 
 AUX = {"aux1": "4a", "aux2": "4d"}  # aux head -> the block whose output it reads
@@ -166,12 +170,9 @@ class GoogLeNet(Network):
     ) -> None:
         sizes = dict(num_classes=num_classes, in_channels=in_channels, aux=aux, width=width)
         super().__init__(variant=variant, **sizes)
-        if variant not in list(GOOGLENET):
-            allowed = ", ".join(f'"{name}"' for name in GOOGLENET)
-            raise ValueError(f"variant must be one of {allowed}, got {variant!r}")
+        check_choice("variant", variant, GOOGLENET)
         check_count(num_classes=num_classes, in_channels=in_channels)
-        if not 0 < width <= 4:
-            raise ValueError(f"width must be above 0 and at most 4, got {width}")
+        check_width(width)
         kind = GOOGLENET[variant]
         self.min_sizes = kind.min_sizes
         if kind.full_stem:

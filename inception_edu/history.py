@@ -27,6 +27,7 @@ class History:
     device: str
     precision: str
     memory_format: str
+    epoch_steps: int | None = None  # of one pass over the training part
     losses: dict[str, list[float]] = field(default_factory=dict)  # "main", "aux1", "aux2"
     rows: list[dict[str, float]] = field(default_factory=list)
     test: dict[str, float] = field(default_factory=dict)  # of the best epoch, looked at once

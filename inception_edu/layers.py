@@ -5,6 +5,7 @@ and every network in this package is a tree of the two.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from numbers import Integral
 
 import torch
@@ -25,6 +26,24 @@ def check_count(**counts: int) -> None:
     """Raise TypeError or ValueError unless every named value is a whole number of at least 1."""
     for name, value in counts.items():
         check_whole(name, value)
+
+
+def check_choice(name: str, value: object, allowed: Iterable[object]) -> None:
+    """Raise ValueError unless `value` is one of `allowed`, naming them."""
+    if value not in (known := list(allowed)):
+        words = ", ".join(f'"{one}"' if isinstance(one, str) else str(one) for one in known)
+        raise ValueError(f"{name} must be one of {words}, got {value!r}")
+
+
+def check_width(width: float) -> None:
+    """Raise ValueError unless `width`, the factor on every channel count, can be built."""
+    if not 0 < width <= 4:
+        raise ValueError(f"width must be above 0 and at most 4, got {width}")
+
+
+def scale(channels: int, width: float) -> int:
+    """`channels` times `width`, rounded, at least 1."""
+    return max(1, round(channels * width))
 
 
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
@@ -106,15 +125,34 @@ class Concat(nn.ModuleDict):
 
 
 class AuxPool(nn.Module):
-    """Average pool (n, c, h, w) -> (n, c, 4, 4): 5x5 stride 3 where that fits, else adaptive."""
+    """Average pool (n, c, h, w) -> (n, c, side, side): 5x5 stride 3 where that fits, else adaptive.
 
-    def __init__(self, *, adaptive: bool = False) -> None:
+    Not `exact`, it leaves a larger grid than fits its 5x5 stride 3 and puts out more than `side`.
+    """
+
+    def __init__(self, side: int = 4, *, adaptive: bool = False, exact: bool = True) -> None:
         super().__init__()
-        self.adaptive = adaptive
+        self.side, self.adaptive, self.exact = side, adaptive, exact
 
     def forward(self, x: Tensor) -> Tensor:
-        fits = all(14 <= side <= 16 for side in x.shape[2:])
-        return adaptive_avg_pool2d(x, 4) if self.adaptive or not fits else avg_pool2d(x, 5, 3)
+        least = 3 * self.side + 2  # (least - 5) / 3 + 1 = side
+        most = least + 2 if self.exact else max(x.shape[2:])
+        fits = all(least <= n <= most for n in x.shape[2:])
+        whole = self.adaptive or not fits
+        return adaptive_avg_pool2d(x, self.side) if whole else avg_pool2d(x, 5, 3)
 
     def extra_repr(self) -> str:
-        return "adaptive to 4x4" if self.adaptive else "5x5 stride 3 to 4x4, else adaptive"
+        to = f"to {self.side}x{self.side}"
+        return f"adaptive {to}" if self.adaptive else f"5x5 stride 3 {to}, else adaptive"
+
+
+def channels(module: nn.Module, c_in: int) -> int:
+    """Channels that a tree of Sequential, Concat and layers puts out when it takes `c_in`."""
+    if isinstance(module, nn.Conv2d):
+        return module.out_channels
+    if isinstance(module, Concat):
+        return sum(channels(branch, c_in) for branch in module.values())
+    if isinstance(module, nn.Sequential):
+        for layer in module:
+            c_in = channels(layer, c_in)
+    return c_in

@@ -1,11 +1,17 @@
-"""Losses over a network's main head and its auxiliary heads."""
+"""Losses over a network's main head and its auxiliary heads; label smoothing is smoothing.py's."""
 
 import math
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from inception_edu.googlenet import Outputs
+from inception_edu.calibration import expected_calibration_error as expected_calibration_error
+from inception_edu.network import Outputs
+from inception_edu.smoothing import (
+    LabelSmoothingCrossEntropy as LabelSmoothingCrossEntropy,
+    check_smoothing,
+    smoothed_targets as smoothed_targets,
+)
 
 AUX_WEIGHT = 0.3  # of each auxiliary head's loss ([G] section 5)
 
@@ -25,10 +31,7 @@ def head_losses(
     outputs: Outputs | Tensor, labels: Tensor, *, label_smoothing: float = 0.0
 ) -> dict[str, Tensor]:
     """Mean cross-entropy of every head, in float32 whatever the logits are."""
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(
-            f"label_smoothing must be at least 0 and below 1, got {label_smoothing}; [V3] uses 0.1"
-        )
+    check_smoothing("label_smoothing", label_smoothing)
     return {
         name: cross_entropy(
             logits if logits.dtype.itemsize >= 4 else logits.float(),

@@ -9,9 +9,20 @@ from inception_edu.losses import AUX_WEIGHT
 BATCH_SIZE, EPOCHS = 128, 3  # where a recipe does not say
 # Shifts and flips pay in long training; in one pass over the data they only make it harder.
 ONE_PASS = dict(shift=0, flip=False, weight_decay=2e-4)
+DECAY, DECAY_EPOCHS = 0.94, 2  # the exponential schedule of [V3] section 8
+# [V3] section 8; it names no momentum beside RMSProp, the trainer that was released had 0.9.
+V3 = dict(
+    optimiser="rmsprop",
+    lr=0.045,
+    schedule="exponential",
+    warm_up=0.0,
+    clip=2.0,
+    average=0.9999,
+    label_smoothing=0.1,
+)
 CHOICES = {
-    "optimiser": ("sgd", "adamw"),
-    "schedule": ("linear", "cosine", "constant"),
+    "optimiser": ("sgd", "adamw", "rmsprop"),
+    "schedule": ("linear", "cosine", "constant", "exponential"),
     "precision": ("auto", "float32", "bfloat16"),
 }
 
@@ -23,11 +34,14 @@ class Recipe:
     epochs: int | None = None  # passes over the training part; 3 unless `steps` is given
     steps: int | None = None  # batches in all, instead of epochs
     batch_size: int | None = None  # None: 128, or all images where there are fewer
-    optimiser: str = "sgd"  # "sgd" (Nesterov's momentum) or "adamw"
+    optimiser: str = "sgd"  # "sgd" (Nesterov's momentum), "adamw", or "rmsprop" as in [V3]
     lr: float = 0.2
-    schedule: str = "linear"  # how the rate falls to 0: "linear", "cosine"; or "constant"
+    schedule: str = "linear"  # to 0: "linear", "cosine"; "exponential" as in [V3]; "constant"
     warm_up: float = 0.25  # part of the run in which the rate rises from 0
     momentum: float = 0.9  # adamw: its first beta
+    epsilon: float = 1.0  # rmsprop alone: added to the root of the mean square
+    clip: float | None = None  # the gradient's norm at most; None: as it is
+    average: float = 0.0  # evaluate a running average of the weights, which keeps this a step
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     aux_weight: float = AUX_WEIGHT  # of each auxiliary head's loss, where the network has them
@@ -56,7 +70,10 @@ class Recipe:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {found!r}")
         if not 0 < self.lr < math.inf:
             raise ValueError(f"lr must be above 0, got {self.lr}")
-        for name in ("warm_up", "momentum", "label_smoothing"):
+        for name in ("epsilon", "clip"):
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("warm_up", "momentum", "average", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 found = getattr(self, name)
                 raise ValueError(f"{name} must be at least 0 and below 1, got {found}")
@@ -78,13 +95,20 @@ class Recipe:
         epoch = images // self.size_for(images)
         return self.steps or (self.epochs or EPOCHS) * epoch, self.validate_every or epoch
 
-    def lr_at(self, step: int, steps: int) -> float:
-        """The learning rate of `step`, 1 to `steps`: linearly up to `lr`, then as scheduled."""
+    def lr_at(self, step: int, steps: int, epoch_steps: int | None = None) -> float:
+        """The learning rate of `step`, 1 to `steps`: linearly up to `lr`, then as scheduled.
+
+        The exponential schedule counts epochs, of `epoch_steps` each.
+        """
         done = (step - 0.5) / steps
         if done < self.warm_up:
             return self.lr * done / self.warm_up
         if self.schedule == "constant":
             return self.lr
+        if self.schedule == "exponential":
+            if epoch_steps is None:
+                raise ValueError("the exponential schedule counts epochs; give epoch_steps, too")
+            return self.lr * DECAY ** ((step - 1) // (DECAY_EPOCHS * epoch_steps))
         left = (1 - done) / (1 - self.warm_up)
         if self.schedule == "cosine":
             left = (1 - math.cos(math.pi * left)) / 2

@@ -14,6 +14,7 @@ from inception_edu.evaluation import check_labels, evaluate
 from inception_edu.history import History
 from inception_edu.losses import head_logits, logits_of
 from inception_edu.network import Network
+from inception_edu.optimisers import make_average, make_optimiser, snapshot
 from inception_edu.recipe import Recipe
 
 LOOK_EVERY = 20  # steps between two waits for the device
@@ -53,7 +54,7 @@ class Run:
         self.history = History.of(saved["history"]) if saved else self._begin(size)
         self.memory_format = devices.MEMORY_FORMATS[self.history.memory_format]
         model.to(self.device, memory_format=self.memory_format).train()
-        self.optimiser = make_optimiser(model, recipe)
+        self.optimiser, self.average = make_optimiser(model, recipe), make_average(model, recipe)
         how = dict(seed=recipe.seed, shift=recipe.shift, flip=recipe.flip)
         train = dataset.train.to(self.device)
         self.batches = Batches(train, size, rank=self.rank, world=world, **how)
@@ -65,7 +66,8 @@ class Run:
         else:
             self._save("best.pt", "last.pt")
         self.network = nn.parallel.DistributedDataParallel(model) if world > 1 else model
-        self.good, self.start = snapshot(model), time.perf_counter() - self.history.elapsed_seconds
+        self.good = snapshot(self.evaluated)
+        self.start = time.perf_counter() - self.history.elapsed_seconds
 
     def _begin(self, size: int) -> History:
         precision = self.recipe.precision
@@ -78,6 +80,7 @@ class Run:
             device=str(self.device),
             precision=precision,
             memory_format=devices.pick_memory_format(self.device),
+            epoch_steps=self.epoch_steps,
             started_time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
 
@@ -86,9 +89,14 @@ class Run:
         """Steps that are done."""
         return self.history.step + len(self.pending)
 
+    @property
+    def evaluated(self) -> nn.Module:
+        """What is evaluated: the running average of the model, where the recipe asks for one."""
+        return self.average.module if self.average else self.model
+
     def begin_step(self) -> tuple[Tensor, Tensor]:
         """Set the learning rate; the images (n, c, h, w) and labels (n,) of the step."""
-        self.lr = self.recipe.lr_at(self.step + 1, self.steps)
+        self.lr = self.recipe.lr_at(self.step + 1, self.steps, self.epoch_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr
         x, labels = self.batches.draw()
@@ -103,11 +111,13 @@ class Run:
         self.pending.append(torch.stack([*losses.values(), *right]).detach())
         if self.step % LOOK_EVERY == 0 or self._ends_epoch():
             self._look()
-            self.good = snapshot(self.model)  # the weights that gave the last of these losses
+            self.good = snapshot(self.evaluated)  # the weights that gave the last of these losses
             self._tell(False)
 
     def end_step(self) -> None:
-        """At the end of an epoch, validate and save."""
+        """Take the weights into their average; at the end of an epoch, validate and save."""
+        if self.average:
+            self.average.update_parameters(self.model)
         if self._ends_epoch():
             if not all(p.isfinite().all() for p in self.model.parameters()):
                 raise FloatingPointError(f"a weight was no longer finite after step {self.step}")
@@ -124,13 +134,15 @@ class Run:
             self.history.stopped = f"interrupted after step {self.step}"
         except FloatingPointError as error:
             self.pending.clear()
-            self.model.load_state_dict(self.good)
+            self.evaluated.load_state_dict(self.good)
             self.history.stopped = f"{error}; try an lr below {self.recipe.lr}"
 
     def finish(self) -> History:
         """The history, with a last row where the run ended within an epoch."""
         if self.step > (self.history.rows[-1]["step"] if self.history.rows else 0):
             self._end_epoch()
+        if self.average:
+            self.model.load_state_dict(self.evaluated.state_dict())
         self._tell(True)
         return self.history
 
@@ -160,7 +172,7 @@ class Run:
         steps = self.step - (rows[-1]["step"] if rows else 0)
         found["train_seconds"] = self._seconds() - sum(row["train_seconds"] for row in rows)
         if self.rank == 0 and len(self.dataset.valid):
-            valid = evaluate(self.model, self.dataset.valid, device=str(self.device))
+            valid = evaluate(self.evaluated, self.dataset.valid, device=str(self.device))
             found |= dict(valid_loss=valid.loss, valid_accuracy=valid.accuracy)
         found["valid_seconds"] = time.perf_counter() - start
         self.start += found["valid_seconds"]
@@ -184,17 +196,3 @@ def check_fits(model: nn.Module, dataset: Dataset, device: torch.device) -> None
     if isinstance(model, Network):
         model.train().check_input(x)  # aux heads need larger images
     check_labels(dataset.train.labels, logits_of(model.to(device).eval()(x)))
-
-
-def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over all of the model's parameters."""
-    how = dict(lr=recipe.lr, weight_decay=recipe.weight_decay)
-    if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(model.parameters(), betas=(recipe.momentum, 0.999), **how)
-    nesterov = recipe.momentum > 0
-    return torch.optim.SGD(model.parameters(), momentum=recipe.momentum, nesterov=nesterov, **how)
-
-
-def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the model's state dict that further training leaves alone."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}

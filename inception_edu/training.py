@@ -43,8 +43,9 @@ def fit(
     `out` is a folder that gets last.pt and best.pt after every epoch; `resume=".../last.pt"` goes
     on from there to the very weights and history of a run that was never interrupted.
     `watch(history, done)` is called every few steps and at the end; without it progress is
-    printed. An interrupt, or a loss that is not finite, ends the run early: `stopped` says why,
-    and the model keeps the last weights that were seen to work.
+    printed. With `recipe.average` the model ends as the running average of its weights. An
+    interrupt, or a loss that is not finite, ends the run early: `stopped` says why, and the model
+    keeps the last weights that were seen to work.
     """
     watch = watch or print_progress
     run = Run(model, dataset, recipe, device=device, out=out, resume=resume, watch=watch)
@@ -58,6 +59,8 @@ def fit(
             run.note(outputs, labels, losses)
             run.optimiser.zero_grad()
             loss.backward()
+            if recipe.clip:
+                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             run.optimiser.step()
             run.end_step()
     except (KeyboardInterrupt, FloatingPointError) as reason:

@@ -6,43 +6,22 @@ prove that the networks are the same.
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision.models import GoogLeNet_Weights
+from torchvision.models import GoogLeNet_Weights, Inception_V3_Weights
 from torchvision.transforms import Compose, v2
 
-from inception_edu.googlenet import AUX, TABLE_1, GoogLeNet
+from inception_edu.googlenet import GoogLeNet
+from inception_edu.inception_v3 import InceptionV3
 from inception_edu.network import Network
+from inception_edu.torchvision_names import googlenet_layers, inception_v3_layers
 
 COUNTER = "num_batches_tracked"  # not in every file; nothing here reads it
-
-
-def _googlenet_layers() -> dict[str, str]:
-    """Our name of each layer -> torchvision's."""
-    layers = {
-        "stem.conv1": "conv1",
-        "stem.conv2_reduce": "conv2",
-        "stem.conv2": "conv3",
-        "head.linear": "fc",
-    }
-    branches = {
-        "branch1x1": "branch1",
-        "branch3x3": "branch2",
-        "branch5x5": "branch3",
-        "branch_pool": "branch4",
-    }
-    for block in (name for name, row in TABLE_1.items() if row.type == "inception"):
-        for ours, theirs in branches.items():
-            layers[f"body.{block}.{ours}"] = f"inception{block}.{theirs}"
-    for head in AUX:
-        for ours, theirs in {"conv": "conv", "hidden": "fc1", "linear": "fc2"}.items():
-            layers[f"aux.{head}.{ours}"] = f"{head}.{theirs}"
-    return layers
 
 
 class Known(NamedTuple):
@@ -58,12 +37,20 @@ class Known(NamedTuple):
 
 KNOWN = {
     "googlenet": Known(
-        lambda **how: GoogLeNet("torchvision", **how),
-        _googlenet_layers,
+        partial(GoogLeNet, "torchvision"),
+        googlenet_layers,
         GoogLeNet_Weights.IMAGENET1K_V1.url,
         tuple(GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"]),
         resize=256,
         crop=224,
+    ),
+    "inception_v3": Known(
+        partial(InceptionV3, "torchvision"),
+        inception_v3_layers,
+        Inception_V3_Weights.IMAGENET1K_V1.url,
+        tuple(Inception_V3_Weights.IMAGENET1K_V1.meta["categories"]),
+        resize=342,
+        crop=299,
     ),
 }
 
@@ -85,20 +72,20 @@ def _translate(state_dict: Mapping[str, Tensor], *, to_ours: bool) -> dict[str, 
     if not isinstance(state_dict, Mapping):
         kind = type(state_dict).__name__
         raise TypeError(f"state_dict must be what model.state_dict() returns, got a {kind}")
+    misfits: list[list[str]] = []
     for network, aux in product(KNOWN, (False, True)):
         names = _names(network, aux=aux)
         names = {theirs: ours for ours, theirs in names.items()} if to_ours else names
-        strange = [name for name in state_dict if name not in names]
+        strange = [f"{name} does not belong there" for name in state_dict if name not in names]
         missing = [name for name in names if name not in state_dict and not name.endswith(COUNTER)]
-        if not strange and not missing:
+        misfits.append(strange + [f"{name} is missing" for name in missing])
+        if not misfits[-1]:
             return {names[name]: value for name, value in state_dict.items()}
     whose = "torchvision's" if to_ours else 'this package\'s "torchvision" variant of'
-    seen = [f"{name} does not belong there" for name in strange] + [
-        f"{name} is missing" for name in missing
-    ]
     raise ValueError(
         f"state_dict must be that of {whose} {' or '.join(KNOWN)}, with all aux heads or none: "
-        f"{seen[0]}; from_torchvision takes torchvision's names, to_torchvision ours"
+        f"{min(misfits, key=len)[0]}; "
+        "from_torchvision takes torchvision's names, to_torchvision ours"
     )
 
 

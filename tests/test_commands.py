@@ -146,7 +146,7 @@ def test_resume_begins_where_there_is_nothing_yet(npz, whole, tmp_path):
         ("--lr -1", "lr must be above 0, got -1.0"),
         ("--epochs 0", "epochs must be a whole number of at least 1, got 0"),
         ("--batch-size 4000", "batch_size must be at most the 96 images"),
-        ("--model resnet", "model must be one of googlenet-small, googlenet"),
+        ("--model resnet", 'model must be one of "googlenet-small", "googlenet"'),
         ("--schedule step", "schedule must be one of linear, cosine, constant"),
         ("--width 9", "width must be above 0 and at most 4"),
         ("--device gpu", "device must be"),
@@ -178,6 +178,38 @@ def test_cost_prints_the_papers_numbers(capsys):
     assert "1,582,671,872" in out and "6,998,552" in out and "body.3a" in out
     refused(["cost", "vgg"], capsys, "model must be one of", "'vgg'")
     refused(["cost", "googlenet", "--size", "8"], capsys, "images must be at least")
+
+
+@pytest.mark.parametrize(
+    ("argv", "macs"),
+    [
+        (["inception-v3-torchvision"], "5,713,216,096"),
+        (["inception-v3-torchvision", "--size", "224"], "2,837,921,120"),
+        (["inception-v2"], "5,576,975,456"),
+        (["inception-v3", "--size", "79", "--resolution", "79"], "5,218,016,864"),
+    ],
+)
+def test_cost_counts_an_image_of_the_size_that_the_network_is_made_for(argv, macs, capsys):
+    assert main(["cost", *argv]) == 0
+    assert macs in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_wrong_sizes_and_stems_of_inception_are_refused(capsys):
+    small = ["cost", "inception-v3", "--size", "74"]
+    refused(small, capsys, "at least 75 x 75", "resolution=151")
+    refused(["cost", "googlenet", "--resolution", "79"], capsys, "googlenet has one stem")
+    refused(["cost", "inception-v3", "--resolution", "80"], capsys, "299, 151, 79, got 80")
+
+
+def test_small_inception_trains_with_the_papers_recipe_from_the_command_line(npz, tmp_path):
+    more = "--model inception-v3-small --epochs 1 --optimiser rmsprop --schedule exponential "
+    more += "--clip 2 --average 0.99 --label-smoothing 0.1 --momentum 0.8"
+    argv = [a for a in words(npz, tmp_path / "run", more + " --limit 60 --size 20")]
+    assert main(argv) == 0
+    recipe = History.load(tmp_path / "run/history.json").recipe
+    assert (recipe.optimiser, recipe.clip, recipe.average) == ("rmsprop", 2.0, 0.99)
+    model = checkpoints.build(checkpoints.load(tmp_path / "run/best.pt"))
+    assert type(model).__name__ == "InceptionV3" and list(model.aux) == ["aux"]
 
 
 @pytest.mark.parametrize("name", ["train", "cost", "bench", "restore", "lab"])

@@ -57,6 +57,13 @@ def test_other_data_stand_in_the_command(study, tmp_path):
     assert str(tmp_path) not in json.dumps(series.saved("networks"))
 
 
+def test_what_an_entry_looks_at_is_saved_with_its_run(study):
+    look = lambda tested, labels: dict(rows_seen=[len(tested.logits), len(labels)])  # noqa: E731
+    series.NETWORKS["linear"] = series.NETWORKS["linear"]._replace(look=look)
+    tool.measure("networks", (0,))
+    assert series.saved("networks")["runs"]["linear"][0]["rows_seen"] == [20, 20]
+
+
 def test_unknown_study_lists_what_there_is():
     with pytest.raises(ValueError, match="a study must be one of networks, .*, got 'cats'"):
         tool.measure("cats")

@@ -16,7 +16,7 @@ from inception_edu.evaluation import check_labels
 from inception_edu.googlenet import GoogLeNet, Outputs
 from inception_edu.layers import conv
 from inception_edu.losses import logits_of
-from inception_edu.run import snapshot
+from inception_edu.optimisers import snapshot
 from inception_edu.training import (
     Evaluation,
     History,
@@ -145,9 +145,12 @@ COUNT = "must be a whole number of at least 1, got"
         (dict(epochs=0), ValueError, f"epochs {COUNT} 0"),
         (dict(epochs=2, steps=9), ValueError, "give epochs or steps, got epochs=2, steps=9"),
         (dict(seed=-1), ValueError, "seed must be a whole number from 0"),
-        (dict(optimiser="lion"), ValueError, "optimiser must be one of sgd, adamw, got 'lion'"),
+        (dict(optimiser="lion"), ValueError, "optimiser must be one of sgd, adamw, rmsprop"),
         (dict(schedule="step"), ValueError, "schedule must be one of linear, cosine, constant"),
         (dict(momentum=1.0), ValueError, "momentum must be at least 0 and below 1, got 1.0"),
+        (dict(epsilon=0), ValueError, "epsilon must be above 0, got 0"),
+        (dict(clip=-2), ValueError, "clip must be above 0, got -2"),
+        (dict(average=1), ValueError, "average must be at least 0 and below 1, got 1"),
         (dict(weight_decay=-1), ValueError, "weight_decay must be at least 0, got -1"),
         (dict(aux_weight=-0.3), ValueError, "aux_weight must be at least 0, got -0.3"),
         (dict(label_smoothing=1), ValueError, "label_smoothing must be at least 0 and below 1"),

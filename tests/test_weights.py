@@ -10,28 +10,12 @@ from PIL import Image
 from torch import nn
 from torchvision.models import GoogLeNet_Weights
 
-from conftest import refused
+from conftest import apart, randomise, refused
 from inception_edu import weights
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.weights import from_torchvision, load_torchvision, to_torchvision
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def randomise(model, seed=0):
-    """Draw everything anew: at its own start the output hardly depends on the image."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, value in [*model.named_parameters(), *model.named_buffers()]:
-            if name.endswith("running_var") or ".bn.weight" in name:
-                value.uniform_(0.5, 1.5, generator=generator)
-            elif value.ndim > 1:  # keeps the size of what flows, as ReLU halves it
-                value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=generator)
-            elif value.is_floating_point():
-                value.normal_(0, 0.2, generator=generator)
-            else:
-                value.fill_(7)  # num_batches_tracked
-    return model
 
 
 def theirs(**how):
@@ -49,11 +33,6 @@ def ours(oracle):
     model = GoogLeNet("torchvision", num_classes=10)
     model.load_state_dict(from_torchvision(oracle.state_dict()))
     return model
-
-
-def apart(a, b):
-    """Largest difference, relative to the largest value."""
-    return ((a - b).abs().max() / b.abs().max()).item()
 
 
 # --- equal outputs and gradients

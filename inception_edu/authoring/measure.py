@@ -20,6 +20,9 @@ STUDIES = {  # name of the saved file -> the lesson's room and its table of entr
     "aux_race": ("auxiliary_classifiers", "RACE"),
     "training": ("training_for_real", "RUNS"),
     "cifar10": ("training_for_real", "CIFAR10"),
+    "factorised": ("factorised_convolutions", "RUNS"),
+    "smoothing": ("label_smoothing", "RUNS"),
+    "ladder": ("inception_v3", "LADDER"),
 }
 POINTS = 100  # of a saved loss curve
 
@@ -44,8 +47,10 @@ def measure(study: str, seeds: Iterable[int] = (0, 1, 2), *, data: str | None = 
             if history.stopped:  # nothing is saved of a study that was not run to its end
                 raise RuntimeError(f"{name}, seed {seed}: {history.stopped}")
             seconds = round(time.perf_counter() - start, 1)
-            found = dict(seed=seed, test_accuracy=round(evaluate(model, dataset.test).accuracy, 4))
+            tested = evaluate(model, dataset.test)
+            found = dict(seed=seed, test_accuracy=round(tested.accuracy, 4))
             found |= dict(train_seconds=seconds, precision=history.precision)
+            found |= entry.look(tested, dataset.test.labels)
             runs.setdefault(name, []).append(found | shortened(history))
             print(f"{name}, seed {seed}: {found['test_accuracy']:.2%}, {seconds} s", flush=True)
     about = dict(command=f"python -m inception_edu.authoring measure {study}", versions=versions())

@@ -8,10 +8,11 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
-from torch import nn
+from torch import Tensor, nn
 
 from inception_edu.cost import layer_table, text_table
 from inception_edu.data import Dataset
+from inception_edu.evaluation import Evaluation
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.the_inception_block import course_network
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
     recipe: Recipe
     data: str = "fashion_mnist"
     prepare: Callable[[Dataset], Dataset] = lambda dataset: dataset  # what a run makes of it
+    look: Callable[[Evaluation, Tensor], dict] = lambda tested, labels: {}  # what else is saved
 
     def recipe_for(self, seed: int) -> Recipe:
         """The recipe with another seed."""
