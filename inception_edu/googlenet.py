@@ -15,6 +15,7 @@ from inception_edu.layers import (
     check_choice,
     check_count,
     check_width,
+    classifier,
     conv,
     scale,
 )
@@ -180,14 +181,7 @@ class GoogLeNet(Network):
         self.stem = stem(in_channels, width, kind)
         self.body = blocks(scale(TABLE_1["conv2"].n3x3, width), width, kind)
         rows = {name: TABLE_1[name].scaled(width) for name in ("4a", "4d", "5b")}
-        self.head = chain(
-            pool=nn.AdaptiveAvgPool2d(1),
-            flatten=nn.Flatten(),
-            dropout=nn.Dropout(kind.dropout),
-            linear=nn.Linear(rows["5b"].c_out, num_classes),
-        )
-        if not kind.dropout:
-            del self.head.dropout
+        self.head = classifier(rows["5b"].c_out, num_classes, kind.dropout)
         like = dict(norm=kind.norm, width=width, adaptive=kind.adaptive)
         self.aux = nn.ModuleDict(
             {n: AuxHead(rows[at].c_out, num_classes, **like) for n, at in AUX.items() if aux}

@@ -17,11 +17,11 @@ from inception_edu.factorised import (
     reduce35to17,
 )
 from inception_edu.layers import (
-    chain,
     channels,
     check_choice,
     check_count,
     check_width,
+    classifier,
     conv,
     scale,
 )
@@ -132,14 +132,8 @@ def _build(network: Network, layout: Layout, *, aux_norm: bool) -> None:
         )
     network.stem = stem(layout.stem_for(told["resolution"]), c_in, width)
     network.body = blocks(layout, width)
-    network.head = chain(
-        pool=nn.AdaptiveAvgPool2d(1),  # 8x8 -> 1x1
-        flatten=nn.Flatten(),
-        dropout=nn.Dropout(layout.dropout),
-        linear=nn.Linear(channels(network.body.grid8b, 0), classes),
-    )
-    if not layout.dropout:
-        del network.head.dropout
+    c_head = channels(network.body.grid8b, 0)
+    network.head = classifier(c_head, classes, layout.dropout)
     network.aux = nn.ModuleDict()
     for name, block in AUX.items() if told["aux"] else ():
         c = channels(network.body.get_submodule(block), 0)

@@ -103,6 +103,19 @@ def chain(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
+def classifier(c_in: int, num_classes: int, dropout: float = 0.0) -> nn.Sequential:
+    """The head: mean over the grid, dropout, linear; (n, c_in, h, w) -> (n, num_classes)."""
+    layers = chain(
+        pool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        dropout=nn.Dropout(dropout),
+        linear=nn.Linear(c_in, num_classes),
+    )
+    if not dropout:
+        del layers.dropout
+    return layers
+
+
 class Concat(nn.ModuleDict):
     """Runs named branches on the same input and joins their outputs on the channel axis.
 

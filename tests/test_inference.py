@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from inception_edu.googlenet import GoogLeNet, Outputs
+from inception_edu.inception_v3 import InceptionV3
 from inception_edu.inference import optimise_for_inference
 from inception_edu.layers import Concat, conv
 
@@ -30,9 +31,18 @@ def apart(a, b):
     return ((a - b).abs().max() / a.abs().max()).item()
 
 
-@pytest.mark.parametrize(("variant", "side"), [("torchvision", 64), ("small", 28), ("paper", 64)])
-def test_every_variant_puts_out_the_same_and_keeps_its_own(variant, side):
-    model = randomised(GoogLeNet(variant, num_classes=10, in_channels=1, width=1 / 4))
+@pytest.mark.parametrize(
+    ("network", "variant", "side"),
+    [
+        (GoogLeNet, "torchvision", 64),
+        (GoogLeNet, "small", 28),
+        (GoogLeNet, "paper", 64),
+        (InceptionV3, "torchvision", 80),
+        (InceptionV3, "small", 28),
+    ],
+)
+def test_every_variant_puts_out_the_same_and_keeps_its_own(network, variant, side):
+    model = randomised(network(variant, num_classes=10, in_channels=1, width=1 / 4))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     fast, x = optimise_for_inference(model), torch.randn(4, 1, side, side)
     with torch.no_grad():
