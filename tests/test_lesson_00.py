@@ -199,7 +199,7 @@ def test_every_network_of_the_series_and_no_other_was_measured_on_3_seeds_or_mor
         assert all(0.5 < run["test_accuracy"] < 1 and run["train_seconds"] > 0 for run in runs)
 
 
-@pytest.mark.parametrize(("lesson", "n"), [("00", 1), ("01", 1), ("02", 3), ("99", 3)])
+@pytest.mark.parametrize(("lesson", "n"), [("00", 1), ("01", 1), ("02", 3), ("07", 3), ("08", 4)])
 def test_table_holds_the_networks_trained_up_to_a_lesson(lesson, n):
     found = series.reached(lesson)
     assert [r.name for r in found] == list(series.NETWORKS)[:n]
@@ -216,10 +216,11 @@ def test_networks_of_the_series_have_7_850_and_96_178_parameters():
     costs = {r.name: (r.params, r.macs) for r in series.reached("99")}
     assert costs["linear classifier"] == (7_850, 7_840)
     assert costs["GoogLeNet, 1/8 width"] == (96_178, 5_870_492)
+    assert costs["Inception v3, 1/8 width"] == (338_094, 11_526_832)
 
 
 def test_small_googlenet_reached_89_and_a_half_percent_within_60_seconds():
-    best = series.reached("99")[-1]
+    best = series.reached("02")[-1]
     assert best.accuracy >= 0.895 and best.seconds <= 60
 
 
@@ -227,13 +228,13 @@ def test_running_table_prints_a_row_for_each_network_and_where_it_was_measured(c
     series.running_table("02")
     heading, *rows, about = capsys.readouterr().out.splitlines()
     assert re.split("  +", heading)[:3] == ["network", "parameters", "MACs per image"]
-    assert [re.split("  +", row)[0] for row in rows] == list(series.NETWORKS)
+    assert [re.split("  +", row)[0] for row in rows] == list(series.NETWORKS)[:3]
     assert all(re.search(r"\d\d\.\d% ± \d\.\d +\d+ +\d+\.\d$", row) for row in rows)
     assert SAVED["hardware"] in about
 
 
-def test_promise_names_the_best_network_of_the_series_in_its_title():
+def test_promise_names_the_best_network_of_the_first_lessons_in_its_title():
     told = picture_of(series.promise(), 800, 400)
-    best = max(series.reached("99"), key=lambda r: r.accuracy)
+    best = max(series.reached("02"), key=lambda r: r.accuracy)
     assert f'"{100 * best.accuracy:.1f} % in {best.seconds:.0f} seconds' in told
-    assert f"{len(series.NETWORKS)} labels" in told
+    assert "3 labels" in told
