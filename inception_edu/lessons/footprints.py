@@ -1,0 +1,62 @@
+"""Lesson 06: what a stack of convolutions sees, counted by gradient and drawn."""
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from inception_edu.figures import COLOURS, Picture
+from inception_edu.layers import kernel_size, same_padding
+
+Kernels = tuple[int | tuple[int, int], ...]
+
+
+def seen(layers: nn.Module, c_in: int, side: int = 9) -> Tensor:
+    """Mean |gradient| of the middle output pixel by each input pixel, over 64 images: (h, w)."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        images = torch.randn(64, c_in, side, side, requires_grad=True)
+    middle = layers.eval()(images)[:, :, side // 2, side // 2].sum()
+    return torch.autograd.grad(middle, images)[0].abs().mean((0, 1))
+
+
+def window(gradient: Tensor) -> tuple[int, int]:
+    """Height and width of the box of pixels with a gradient."""
+    rows, columns = gradient.nonzero().T
+    return len(rows.unique()), len(columns.unique())
+
+
+def routes(*kernels: int | tuple[int, int], side: int = 7) -> Tensor:
+    """On how many routes the middle output pixel hears each input pixel: gradient, weights 1."""
+    image = torch.zeros(1, 1, side, side, requires_grad=True)
+    x = image
+    for k in kernels:
+        x = nn.functional.conv2d(x, torch.ones(1, 1, *kernel_size(k)), padding=same_padding(k))
+    return torch.autograd.grad(x[0, 0, side // 2, side // 2], image)[0][0, 0]
+
+
+def words(maps: dict[str, Tensor]) -> str:
+    """The window of each stack, how many pixels of it are heard, and by how many routes."""
+    lines = []
+    for name, found in maps.items():
+        h, w = window(found)
+        most = f"at most {found.max():.0f} routes" if found.max() > 1 else "one route each"
+        lines.append(f"{name}: window {h}x{w}, {int((found > 0).sum())} pixels, {most}")
+    return "\n".join(lines)
+
+
+def _draw(fig: Figure, maps: dict[str, Tensor]) -> None:
+    for ax, (name, found) in zip(fig.subplots(1, len(maps)), maps.items(), strict=True):
+        ax.imshow(found, cmap="Greens", vmin=0, vmax=14)
+        for y, x in found.nonzero().tolist():
+            ax.text(x, y, f"{found[y, x]:.0f}", ha="center", va="center", fontsize=13)
+        h, w = window(found)
+        ax.set_title(f"{name}: {h}x{w}", fontsize=13)
+        ax.set(xticks=[], yticks=[])
+        for spine in ax.spines.values():
+            spine.set(visible=True, color=COLOURS["muted"])
+
+
+def show(stacks: dict[str, Kernels]) -> Picture:
+    """The windows of stacks of kernels, with the number of routes in each pixel."""
+    maps = {name: routes(*kernels) for name, kernels in stacks.items()}
+    return Picture(_draw, maps, words, size=(2.5 * len(maps), 2.9))
