@@ -388,8 +388,23 @@ def test_the_verdict_is_computed_seed_by_seed():
     plain = [run_of(0.80, 0.85, gap=8), run_of(0.90, 0.95, gap=9)]
     smooth = [run_of(0.81, 0.75, gap=4), run_of(0.89, 0.85, gap=5)]
     lines = smoothing_verdict.verdict(study_of(plain, smooth)).splitlines()
-    assert lines[0] == "test accuracy, %: +0.0 ± 1.4 (n = 2), within the spread"
-    assert "logit gap: -4.00 ± 0.00 (n = 2), more than the spread" in lines
+    assert (
+        lines[0] == "test accuracy, %: +0.0 ± 1.4 (n = 2), not with every seed: no difference shown"
+    )
+    assert "logit gap: -4.00 ± 0.00 (n = 2), with every seed" in lines
     assert "eps 0: confidence minus accuracy +5.0 points, overconfident" in lines
     assert "eps 0.1: confidence minus accuracy -5.0 points, underconfident" in lines
     assert smoothing_verdict.leaning(0.9) == "about right" == smoothing_verdict.leaning(-0.9)
+
+
+def test_the_saved_runs_show_what_the_lesson_says_of_them():
+    study = saved("smoothing")
+    plain, smooth = study["runs"].values()
+    accuracy, *others = smoothing_verdict.verdict(study).splitlines()[:5]
+    assert accuracy.startswith("test accuracy, %: +0.7 ± 0.6 (n = 3), not with every seed")
+    assert all(line.endswith(", with every seed") for line in others)
+    assert "negative log-likelihood: +" in others[2]
+    assert round(smoothing_verdict.excess(smooth)) == -8
+    assert smoothing_verdict.leaning(smoothing_verdict.excess(plain)) == "about right"
+    gaps = [sum(calibration_curves.column(runs, "logit gap")) for runs in (plain, smooth)]
+    assert 0.4 < gaps[1] / gaps[0] < 0.6

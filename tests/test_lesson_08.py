@@ -243,6 +243,13 @@ def test_torchvisions_own_shapes_agree_and_a_change_is_seen():
 # --- the ladder
 
 
+def test_the_papers_ladder_is_table_3_as_printed():
+    rows = list(ladder.TABLE_3.values())
+    assert [row.top1 for row in rows] == [29.0, 26.8, 25.2, 23.4, 23.1, 22.8, 21.6, 21.2]
+    assert [row.top5 for row in rows] == [9.2, None, 7.8, None, 6.3, 6.1, 5.8, 5.6]
+    assert [row.ops for row in rows] == [1.5, 1.5, 2.0, 3.8, 3.8, 3.8, 4.8, 4.8]
+
+
 def test_the_ladder_is_saved_with_three_seeds_and_equal_steps():
     study = saved("ladder")
     assert table("ladder") is lesson.LADDER and list(study["runs"]) == list(lesson.LADDER)
