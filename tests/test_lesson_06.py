@@ -174,6 +174,19 @@ def test_every_split_sees_n_by_n_at_its_price():
         assert receptive_field(factor_explorer.layers(other.kernels, 1)).size == (7, 7)
 
 
+def test_a_way_is_timed_on_one_thread_and_the_threads_come_back(monkeypatch):
+    used, before = [], torch.get_num_threads()
+    timed = lambda *_, repeats: used.append((torch.get_num_threads(), repeats)) or 1.0  # noqa: E731
+    monkeypatch.setattr(factor_explorer, "milliseconds", timed)
+    try:
+        torch.set_num_threads(2)
+        for patience in (1, 4):
+            factor_explorer.way("not measured yet", (3,), 5, 9, patience)
+        assert used == [(1, 10), (1, 40)] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_what_changed_is_said_in_words():
     assert factor_explorer.less(100, 72) == "28 % less"
     assert factor_explorer.less(100, 130) == "30 % more"
@@ -194,7 +207,8 @@ def test_the_explorer_starts_at_the_papers_place_and_its_picture_changes():
 
 
 def test_the_table_has_a_row_for_each_split_that_is_one(monkeypatch):
-    def made_up(n, split, c, grid):
+    def made_up(n, split, c, grid, *, patience):
+        assert patience > 1
         one = factor_explorer.Way("", (n,), 1, 100, 10.0)
         return one, one._replace(macs=50, milliseconds=12.0 if c == 32 else 8.0)
 

@@ -39,19 +39,28 @@ def layers(kernels: Kernels, c: int) -> nn.Sequential:
 
 
 @lru_cache(maxsize=200)
-def way(name: str, kernels: Kernels, c: int, grid: int) -> Way:
-    """Count and measure one way; a setting that was measured is looked up."""
+def way(name: str, kernels: Kernels, c: int, grid: int, patience: int = 1) -> Way:
+    """Count one way and measure it on one thread: on a busy machine several wait for each other.
+
+    `patience` measures more often; a setting that was measured is looked up.
+    """
     costs = [conv_cost(c, c, k, grid) for k in kernels]
     weights, macs = (sum(getattr(cost, what) for cost in costs) for what in ("params", "macs"))
-    repeats = int(min(10, max(1, 6e8 // macs)))  # the dear ones take long enough to be steady
+    repeats = patience * int(min(10, max(1, 6e8 // macs)))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     took = milliseconds(layers(kernels, c), torch.zeros(1, c, grid, grid), repeats=repeats)
+    torch.set_num_threads(threads)
     return Way(name, kernels, weights, macs, took)
 
 
-def compare(n: int, split: str, c: int = C, grid: int = GRID) -> tuple[Way, Way]:
+def compare(
+    n: int, split: str, c: int = C, grid: int = GRID, *, patience: int = 1
+) -> tuple[Way, Way]:
     """An n x n convolution and one of SPLITS."""
     name = split.replace("n", str(n)) if split == "1xn + nx1" else split
-    return way(f"{n}x{n}", (n,), c, grid), way(name, SPLITS[split](n), c, grid)
+    ways = {f"{n}x{n}": (n,), name: SPLITS[split](n)}
+    return tuple(way(*each, c, grid, patience) for each in ways.items())
 
 
 def less(before: float, after: float) -> str:
@@ -76,7 +85,7 @@ def _draw(fig: Figure, ways: tuple[Way, Way]) -> None:
     panels = {
         "parameters, thousands": [w.weights / 1e3 for w in ways],
         "million MACs": [w.macs / 1e6 for w in ways],
-        "milliseconds, here": [w.milliseconds for w in ways],
+        "milliseconds, one core": [w.milliseconds for w in ways],
     }
     colours, names = (COLOURS["before"], COLOURS["after"]), [w.name for w in ways]
     for ax, (what, values) in zip(fig.subplots(1, 3), panels.items(), strict=True):
@@ -107,7 +116,7 @@ def table_here() -> str:
     rows = [("n", "split into", "MACs", *(f"time, {c} on {g}x{g}" for c, g in places))]
     for n in (3, 5, 7):
         for split in SPLITS:
-            pairs = [compare(n, split, c, grid) for c, grid in places]
+            pairs = [compare(n, split, c, grid, patience=4) for c, grid in places]
             if n > 3 or split == "1xn + nx1":  # at n = 3 one split is the 3x3, two are the same
                 times = (less(a.milliseconds, b.milliseconds) for a, b in pairs)
                 rows.append((f"{n}", split, less(pairs[0][0].macs, pairs[0][1].macs), *times))
