@@ -11,6 +11,7 @@ from inception_edu.cost import layer_table, text_table
 from inception_edu.figures import COLOURS, HEAD_COLOURS, Picture, draw_loss, running_mean
 from inception_edu.history import History
 from inception_edu.lessons.auxiliary_classifiers import HEADS, RATES, Setting
+from inception_edu.lessons.series import told
 from inception_edu.network import Network
 
 CHANCE = 2.0  # a running mean below this has left ln 10 = 2.303 behind
@@ -81,11 +82,6 @@ def gains(race: dict, setting: Setting) -> list[float]:
     plain, helped = (runs_of(race, setting, heads) for heads in HEADS)
     pairs = zip(plain, helped, strict=True)
     return [100 * (b["test_accuracy"] - a["test_accuracy"]) for a, b in pairs]
-
-
-def told(values: list[float], sign: str = "") -> str:
-    """Mean and standard deviation, to a tenth."""
-    return f"{statistics.mean(values):{sign}.1f} ± {statistics.stdev(values):.1f}"
 
 
 def words_race(race: dict) -> str:

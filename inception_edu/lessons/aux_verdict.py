@@ -1,8 +1,9 @@
 """Lesson 04: each claim about the aux heads beside what was measured here, with n."""
 
-from inception_edu.lessons.aux_race import gains, leaves, runs_of, told
+from inception_edu.lessons.aux_race import gains, leaves, runs_of
 from inception_edu.lessons.auxiliary_classifiers import HEADS, RATES, SETTINGS
 from inception_edu.lessons.gradients import Grid, middle
+from inception_edu.lessons.series import told
 
 
 def conclusion(race: dict, grid: Grid) -> str:

@@ -1,12 +1,11 @@
 """Lesson 07: confidence against accuracy, drawn and told, with and without label smoothing."""
 
-import statistics
-
 from matplotlib.figure import Figure
 
 from inception_edu.cost import text_table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.label_smoothing import RECIPES
+from inception_edu.lessons.series import told
 from inception_edu.lessons.smooth_targets import floor
 
 Runs = dict[str, list[dict]]  # name -> what `judged` found, a dictionary for each seed
@@ -21,12 +20,6 @@ FEW = 20  # images: bins with fewer are not drawn
 PALETTE = [COLOURS["before"], COLOURS["after"]]
 
 
-def told(values: list[float], digits: int = 1, sign: str = "") -> str:
-    """Mean, and standard deviation where there are several values."""
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):{sign}.{digits}f}{spread}"
-
-
 def column(runs: list[dict], measure: str) -> list[float]:
     """A measure of every run, in the order of the seeds."""
     key, factor, _ = MEASURES[measure]
@@ -38,7 +31,9 @@ def words_runs(runs_of: Runs) -> str:
     n = len(next(iter(runs_of.values())))
     rows = [(f"n = {n}", *runs_of)]
     for measure, (_, _, digits) in MEASURES.items():
-        rows.append((measure, *(told(column(runs, measure), digits) for runs in runs_of.values())))
+        rows.append(
+            (measure, *(told(column(runs, measure), digits=digits) for runs in runs_of.values()))
+        )
     return text_table(rows)
 
 
@@ -77,7 +72,7 @@ def show_losses(study: dict) -> Picture:
 def _words_losses(runs_of: Runs) -> str:
     lasts = {name: [run["losses"]["main"][-1] for run in runs] for name, runs in runs_of.items()}
     return "\n".join(
-        f"{name}: training loss ends at {told(last, 2)}, its floor is {lowest(name):.3f}"
+        f"{name}: training loss ends at {told(last, digits=2)}, its floor is {lowest(name):.3f}"
         for name, last in lasts.items()
     )
 

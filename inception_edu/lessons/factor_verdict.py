@@ -6,16 +6,11 @@ from matplotlib.figure import Figure
 
 from inception_edu.cost import layer_table, text_table
 from inception_edu.figures import COLOURS, Picture
-from inception_edu.lessons.aux_race import told
 from inception_edu.lessons.factorised_convolutions import FORMS, plain_network
+from inception_edu.lessons.series import accuracies, told
 
 PAIRS = "3x3 + 3x3", "1x5 + 5x1"
 PAPER = {"ReLU": 77.2, "linear": 76.2}  # [V3] Figure 2, top-1 accuracy on ImageNet, in percent
-
-
-def accuracies(study: dict, form: str) -> list[float]:
-    """Test accuracy in percent of each seed."""
-    return [100 * run["test_accuracy"] for run in study["runs"][form]]
 
 
 def gains(study: dict, pair: str) -> list[float]:

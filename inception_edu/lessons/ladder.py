@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from inception_edu.cost import layer_table, text_table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.inception_v3 import LADDER
+from inception_edu.lessons.series import accuracies, told
 from inception_edu.lessons.staircase import legend_of
 
 
@@ -56,11 +57,6 @@ class Step(NamedTuple):
         return "gains" if self.gain > 0 else "loses"
 
 
-def accuracies(study: dict, rung: str) -> list[float]:
-    """Test accuracy in percent of every seed's run."""
-    return [100 * run["test_accuracy"] for run in study["runs"][rung]]
-
-
 def step(study: dict, before: str, rung: str) -> Step:
     """From one rung to another; the spread is that of a difference between two single runs."""
     low, high = accuracies(study, before), accuracies(study, rung)
@@ -76,19 +72,14 @@ def steps(study: dict) -> list[Step]:
     return [step(study, *pair) for pair in zip(rungs, rungs[1:], strict=False)]
 
 
-def told(values: list[float]) -> str:
-    """Mean and standard deviation, to a tenth."""
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
-
-
 def recipes() -> str:
     """What each rung is: optimiser and rate, targets, aux heads, weights that are evaluated."""
     rows = [("rung", "optimiser", "rate", "eps of labels", "million MACs", "evaluated")]
     for rung, entry in LADDER.items():
         r, macs = entry.recipe, layer_table(entry.build(), (1, 28, 28)).macs
         weights = "running average" if r.average else "last weights"
-        told = (f"{r.lr:g}", f"{r.label_smoothing:g}", f"{macs / 1e6:.1f}")
-        rows.append((rung, r.optimiser, *told, weights))
+        numbers = (f"{r.lr:g}", f"{r.label_smoothing:g}", f"{macs / 1e6:.1f}")
+        rows.append((rung, r.optimiser, *numbers, weights))
     return text_table(rows, left=2)
 
 

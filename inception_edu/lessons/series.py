@@ -66,6 +66,17 @@ def saved(study: str) -> dict:
     return json.loads((ASSETS / f"{study}.json").read_text(encoding="utf-8"))
 
 
+def accuracies(study: dict, name: str) -> list[float]:
+    """Test accuracy in percent of each saved run of an entry, in the order of seeds."""
+    return [100 * run["test_accuracy"] for run in study["runs"][name]]
+
+
+def told(values: list[float], sign: str = "", *, digits: int = 1) -> str:
+    """Mean, and standard deviation where there are several values; `sign` "+" prints it always."""
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):{sign}.{digits}f}{spread}"
+
+
 class Reached(NamedTuple):
     """What a network costs and reached: means over n seeds, and the standard deviation."""
 

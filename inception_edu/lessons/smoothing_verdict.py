@@ -4,7 +4,8 @@ import statistics
 
 from torch import Tensor
 
-from inception_edu.lessons.calibration_curves import MEASURES, column, told
+from inception_edu.lessons.calibration_curves import MEASURES, column
+from inception_edu.lessons.series import told
 
 
 def verdict(study: dict) -> str:
@@ -16,7 +17,9 @@ def verdict(study: dict) -> str:
         changes = [b - a for a, b in pairs]
         one_way = min(changes) > 0 or max(changes) < 0
         seeds = "with every seed" if one_way else "not with every seed: no difference shown"
-        lines.append(f"{measure}: {told(changes, digits, '+')} (n = {len(changes)}), {seeds}")
+        lines.append(
+            f"{measure}: {told(changes, '+', digits=digits)} (n = {len(changes)}), {seeds}"
+        )
     for name, runs in study["runs"].items():
         points = excess(runs)
         lines.append(f"{name}: confidence minus accuracy {points:+.1f} points, {leaning(points)}")
