@@ -3,9 +3,11 @@
 import base64
 import copy
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import numpy as np
@@ -14,11 +16,12 @@ from matplotlib.image import imsave
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import conftest
+from inception_edu.authoring import stamp
 from inception_edu.authoring.__main__ import main
 from inception_edu.authoring.check import check
 from inception_edu.authoring.fill import fill
 from inception_edu.authoring.notebook import code, dumps, keep_old, normalise, read, shrink
-from inception_edu.authoring.stamp import lessons, stamped
+from inception_edu.authoring.stamp import PROJECT, lessons, stamped
 
 ROOT = Path(__file__).parents[1]
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -58,7 +61,8 @@ def series(tmp_path):
     folder.mkdir()
     first = [text("", "map"), cell("print(42)", printed="42\n"), cell("x = 1")]
     for title, cells in {"00 Start": first, "01 Cost": [cell("2 ** 10")]}.items():
-        nb = normalise(new_notebook(cells=[head(title), text("", "nav"), *cells]))
+        cells = [head(title), text("", "nav"), *cells, cell("", "colab")]
+        nb = normalise(new_notebook(cells=cells))
         name = title.lower().replace(" ", "_")
         (folder / f"{name}.ipynb").write_text(dumps(nb), encoding="utf-8")
     (tmp_path / "README.md").write_text("# R\n<!-- lessons -->\nold\n<!-- /lessons -->\nend\n")
@@ -100,7 +104,7 @@ def test_a_cell_that_fails_is_named_and_nothing_is_saved(series, capsys):
     assert main(["run", str(path)]) == 1
     assert path.read_text(encoding="utf-8") == before
     said = capsys.readouterr().out
-    assert "01_cost.ipynb: cell 4 failed" in said and "ZeroDivisionError" in said
+    assert "01_cost.ipynb: cell 5 failed" in said and "ZeroDivisionError" in said
 
 
 def test_nbval_passes_a_lesson_and_notices_a_changed_number_and_a_blank_figure(tmp_path):
@@ -268,6 +272,7 @@ def test_check_notices_outputs_that_cannot_be_the_same_elsewhere(series, output,
         (lambda nb: nb.cells[1].update(source="[Next](07.ipynb)"), "stamp"),
         (lambda nb: nb.cells[2].update(source="my table"), "stamp"),
         (lambda nb: nb.cells[1].update(metadata={}), 'no cell tagged "nav"'),
+        (lambda nb: nb.cells[-1].update(metadata={}), 'no cell tagged "colab"'),
     ],
 )
 def test_check_notices_a_lesson_out_of_order(series, change, fault, capsys):
@@ -346,6 +351,63 @@ def test_a_new_lesson_makes_the_old_stamps_stale(series):
     assert main(["stamp", *map(str, sorted(series.iterdir()))]) == 0
     assert "02_block" in (series / "01_cost.ipynb").read_text(encoding="utf-8")
     assert stamped(series / "00_start.ipynb") == (series / "00_start.ipynb").read_text("utf-8")
+
+
+FORK = "https://github.com/ann/my-inception"
+
+
+@pytest.fixture
+def lives_at(monkeypatch, tmp_path):
+    """Let pyproject's Repository be another address."""
+
+    def change(url: str) -> None:
+        text = re.sub(
+            "^Repository = .*", f'Repository = "{url}"', PROJECT.read_text("utf-8"), flags=re.M
+        )
+        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+        monkeypatch.setattr(stamp, "PROJECT", tmp_path / "pyproject.toml")
+
+    return change
+
+
+def test_a_fork_changes_one_line_and_stamps_links_and_install_cells(series, lives_at):
+    lives_at(FORK + "/")
+    assert all(check(path) for path in series.iterdir())
+    assert main(["stamp", *map(str, sorted(series.iterdir()))]) == 0
+    nb = read(series / "01_cost.ipynb")
+    assert f"    %pip install --quiet git+{FORK}" == nb.cells[-1].source.splitlines()[-1]
+    link = "(https://colab.research.google.com/github/ann/my-inception/blob/main/notebooks/01_cost.ipynb)"
+    assert nb.cells[1].source.endswith(f" · [Open in Colab]{link}")
+    assert f"· [Open in Colab]{link} |" in (series.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_repository_elsewhere_is_installed_from_but_has_no_link_into_colab(series, lives_at):
+    lives_at("https://example.org/ann/my-inception")
+    nb = nbformat.reads(stamped(series / "01_cost.ipynb"), as_version=4)
+    assert "git+https://example.org/ann/my-inception" in nb.cells[-1].source
+    assert "Colab]" not in nb.cells[1].source
+
+
+def test_the_address_of_the_repository_is_typed_once_and_stamped_elsewhere():
+    command = ["git", "grep", "-l", stamp.repository(), "--", ".", ":!notebooks", ":!README.md"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if found.returncode > 1:
+        pytest.skip("not a git repository")
+    assert set(found.stdout.split()) <= {"pyproject.toml", "tests/test_authoring.py"}
+
+
+def test_the_install_cell_speaks_in_colab_alone_and_only_until_the_package_is_there(
+    lives_at, capsys, monkeypatch
+):
+    lives_at("https://github.com/OWNER/inception-edu")
+    exec(stamp.install_cell())
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    exec(stamp.install_cell())
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    exec(stamp.install_cell())
+    said = capsys.readouterr().out
+    assert "Repository in pyproject.toml" in said and said.count("\n") == 1
 
 
 @pytest.mark.parametrize("line", ["# ", "**Question:**", "**Time:**"])

@@ -17,6 +17,7 @@ ANYWHERE = re.compile(
     r"\b0x[0-9a-f]{6,}|(?<![\w.~])/(?:home|root|tmp|usr|var|opt|mnt|work|content|Users)/\w+"
     r"|\b[A-Z]:\\\w+"
 )
+STAMPED = {"nav": "the links", "colab": "what installs the package in Colab"}
 BANNED_TAGS = {"nbval-skip", "nbval-raises-exception", "raises-exception", "skip"}
 
 
@@ -34,8 +35,9 @@ def check(page: Path) -> list[str]:
             found.append("not normalised: `run` it")
         if sum(UNCOMPARED in tags(cell) for cell in cells) > 0.15 * len(cells):
             found.append("more than 15 % of its code cells are uncompared")
-        if not any("nav" in tags(cell) for cell in nb.cells):
-            found.append('no cell tagged "nav" to hold the links')
+        for tag, use in STAMPED.items():
+            if not any(tag in tags(cell) for cell in nb.cells):
+                found.append(f'no cell tagged "{tag}" to hold {use}')
         found += [f"cell {i}: {fault}" for i, c in enumerate(nb.cells) for fault in _faults(c)]
     return [f"{page.name}: {fault}" for fault in found]
 

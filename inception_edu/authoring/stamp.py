@@ -1,10 +1,11 @@
-"""What is written from the lessons that exist: the links between them, and their table."""
+"""What is written into the lessons and the README: links, the table, what Colab needs."""
 
 import re
 from pathlib import Path
 
 from inception_edu.authoring.notebook import dumps, read, tags
 
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 FIRST_CELL = re.compile(
     r"# ([^\n]+).*?^\*\*Question:\*\* ([^\n]+).*?^\*\*Time:\*\* (\d+) minutes", re.S | re.M
 )
@@ -21,18 +22,53 @@ def lessons(folder: Path) -> list[tuple[str, str, str, str]]:
     return found
 
 
+def repository() -> str:
+    """Where the project lives: pyproject's Repository, the one line that a fork changes."""
+    return re.search(r'^Repository = "(.*?)/?"', PROJECT.read_text("utf-8"), re.M)[1]
+
+
+def colab_link(file: str) -> list[str]:
+    """A link that opens a lesson in Colab, which reads GitHub only; none while OWNER stands."""
+    github, url = "https://github.com/", repository()
+    if not url.startswith(github) or "OWNER" in url:
+        return []
+    path = f"{url.removeprefix(github)}/blob/main/notebooks/{file}"
+    return [f"[Open in Colab](https://colab.research.google.com/github/{path})"]
+
+
+def install_cell() -> str:
+    """Code that brings the package into Colab, whose torch, numpy and ipywidgets suffice it."""
+    url = repository()
+    install = f"    %pip install --quiet git+{url}"
+    if "OWNER" in url:
+        install = """    print(
+        "This cell will install the package once Repository in pyproject.toml is your copy's "
+        "address and `python -m inception_edu.authoring stamp` has written it here."
+    )"""
+    return f"""# In Colab this installs what the lesson imports; elsewhere it does nothing.
+import importlib.util
+import sys
+
+if "google.colab" in sys.modules and not importlib.util.find_spec("inception_edu"):
+{install}"""
+
+
 def table(series: list[tuple[str, str, str, str]], folder: str = "") -> str:
     """The lessons as a Markdown table, with links into `folder`."""
-    rows = [f"| [{title}]({folder}{file}) | {asks} | {n} |" for file, title, asks, n in series]
+    rows = [
+        f"| {' · '.join([f'[{title}]({folder}{file})', *colab_link(file)])} | {asks} | {n} |"
+        for file, title, asks, n in series
+    ]
     return "\n".join(["| lesson | question | minutes |", "|---|---|---|", *rows])
 
 
 def links(series: list[tuple[str, str, str, str]], file: str) -> str:
-    """Previous, contents and next, as far as they exist."""
+    """Previous, contents and next, as far as they exist, and the way into Colab."""
     names = [f"[{title}]({name})" for name, title, _, _ in series]
     i = [name for name, _, _, _ in series].index(file)
     parts = [f"← {x}" for x in names[:i][-1:]] + [f"[Contents]({series[0][0]})"]
-    return " · ".join(parts + [f"{x} →" for x in names[i + 1 :][:1]])
+    parts += [f"{x} →" for x in names[i + 1 :][:1]]
+    return " · ".join(parts + colab_link(file))
 
 
 def stamped(page: Path) -> str:
@@ -48,4 +84,6 @@ def stamped(page: Path) -> str:
             cell.source = links(series, page.name)
         elif "map" in tags(cell):
             cell.source = table(series)
+        elif "colab" in tags(cell):
+            cell.source = install_cell()
     return dumps(nb)
