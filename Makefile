@@ -1,10 +1,11 @@
-# make lab | make test | make restore LESSON=01      (authors: make run, make test-all)
+# make lab | make test | make restore LESSON=01      (instructors: make slides, make site)
+# Authors: make run, make e2e (a real browser), make colab (old versions), make test-all
 # PYTHON=python3.12 chooses another Python, ARGS="..." is passed on, as in: make lab ARGS=--no-browser
 PYTHON ?= python3
 PY = .venv/bin/python
 ARGS =
 
-.PHONY: lab restore test test-all run
+.PHONY: lab restore slides site test filled colab e2e test-all run
 
 lab: .venv/installed
 	@$(PY) -m inception_edu lab $(ARGS)
@@ -18,11 +19,26 @@ test: .venv/installed
 	$(PY) -m pytest -q tests
 	$(PY) -m pytest -q --nbval notebooks
 
-# The same notebooks once more, every exercise answered by its folded solution.
-test-all: test
+# Lectures and hand-outs, into build/: ARGS="notebooks/NN_name.ipynb" for one lesson.
+slides site: .venv/installed
+	$(PY) -m inception_edu.authoring $@ $(ARGS)
+
+# The notebooks once more, every exercise answered by its folded solution.
+filled: .venv/installed
 	@rm -rf build/filled
 	$(PY) -m inception_edu.authoring fill --out build/filled
 	$(PY) -m pytest -q --nbval build/filled
+
+# The notebooks as in Colab: the oldest versions, in an environment of their own.
+colab: .venv/installed
+	$(PY) -m pytest -q tests/colab
+
+# JupyterLab, a slide deck and a page of the site in Chromium.
+e2e: .venv/installed
+	$(PY) -m pytest -q tests/e2e
+
+test-all: test filled colab
+	$(MAKE) slides site e2e ARGS=
 
 run: .venv/installed
 	@$(PY) -m inception_edu.authoring run $(ARGS)
