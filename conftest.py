@@ -68,12 +68,10 @@ def pytest_configure(config) -> None:
 @pytest.fixture(scope="module")
 def one_thread():
     """Tiny networks run faster on one thread, on a busy machine several times."""
-    import torch  # not needed where notebooks are validated
+    from inception_edu.devices import cpu_threads  # torch: not needed to validate notebooks
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with cpu_threads(1):
+        yield
 
 
 def refused(error: type, call, *words: str) -> None:

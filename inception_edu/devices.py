@@ -73,6 +73,17 @@ def mean_over_processes(values: Tensor) -> Tensor:
 
 
 @contextmanager
+def cpu_threads(n: int | None) -> Iterator[None]:
+    """What runs inside uses n threads of the CPU; None: as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def own_random_state() -> Iterator[None]:
     """What is drawn inside leaves the global random state as it was."""
     gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from inception_edu.cost import conv_cost, milliseconds, receptive_field, text_table
+from inception_edu.devices import cpu_threads
 from inception_edu.figures import COLOURS
 from inception_edu.layers import conv
 from inception_edu.lessons.footprints import Kernels
@@ -47,10 +48,8 @@ def way(name: str, kernels: Kernels, c: int, grid: int, patience: int = 1) -> Wa
     costs = [conv_cost(c, c, k, grid) for k in kernels]
     weights, macs = (sum(getattr(cost, what) for cost in costs) for what in ("params", "macs"))
     repeats = patience * int(min(10, max(1, 6e8 // macs)))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    took = milliseconds(layers(kernels, c), torch.zeros(1, c, grid, grid), repeats=repeats)
-    torch.set_num_threads(threads)
+    with cpu_threads(1):
+        took = milliseconds(layers(kernels, c), torch.zeros(1, c, grid, grid), repeats=repeats)
     return Way(name, kernels, weights, macs, took)
 
 

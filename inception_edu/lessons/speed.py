@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from inception_edu.cost import conv_cost, milliseconds, text_table
+from inception_edu.devices import cpu_threads
 from inception_edu.figures import COLOURS, Picture
 
 # name -> c_in, c_out, k, grid, groups
@@ -55,10 +56,8 @@ def time_layer(
     layer = nn.Conv2d(c_in, c_out, k, padding=k // 2, groups=groups, bias=False, **how).eval()
     cost = conv_cost(c_in, c_out, k, grid, groups=groups)
     numbers = (c_in + c_out) * grid * grid + cost.params / n  # weights are read once a batch
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    ms = milliseconds(layer, torch.rand(n, c_in, grid, grid, **how)) / n
-    torch.set_num_threads(before)
+    with cpu_threads(threads):
+        ms = milliseconds(layer, torch.rand(n, c_in, grid, grid, **how)) / n
     return Timing(cost.macs, int(dtype.itemsize * numbers), ms)
 
 
