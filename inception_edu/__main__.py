@@ -1,4 +1,4 @@
-"""python -m inception_edu {lab,restore,train,cost,bench}: the command line."""
+"""python -m inception_edu {lab,restore,train,split,predict,cost,bench}: the command line."""
 
 import argparse
 import importlib
@@ -29,6 +29,8 @@ def parser() -> Parser:
     restore = add("restore", "Put a fresh copy of a lesson back; the old one is kept.", "01")
     restore.add_argument("lesson", help="its number or name")
     train_options(add("train", TRAIN, "--data fashion_mnist --epochs 3 --out runs/a"))
+    split_options(add("split", SPLIT, "photos parts --valid 0.1"))
+    predict_options(add("predict", PREDICT, "a.jpg b.jpg --checkpoint runs/a/best.pt"))
     cost = add(
         "cost", "Count parameters and multiply-adds, block by block.", "googlenet --size 224"
     )
@@ -44,6 +46,10 @@ TRAIN = """Train a network; the best epoch on the validation part is tested once
 (torchrun --nproc-per-node 2 -m inception_edu train ...) the processes share every batch, drawn as
 one process would; batch norm's statistics are then of each process's own share, so with it the
 curve is not that of one process."""
+SPLIT = """Split a folder of photos, with one folder per class, into OUT/train/CLASS and
+OUT/valid/CLASS: the same parts on every machine, by names and seed. Broken files are left out."""
+PREDICT = """Tell what photos show, with a network that `train` left. Photos that cannot be read are
+named, the others predicted, and the exit code is 1."""
 
 
 def network_options(command: argparse.ArgumentParser) -> None:
@@ -55,22 +61,45 @@ def network_options(command: argparse.ArgumentParser) -> None:
 
 
 def train_options(command: argparse.ArgumentParser) -> None:
-    """Options of `train`; a recipe's field that is not given keeps the recipe's default."""
-    add, flag = command.add_argument, argparse.BooleanOptionalAction
-    add("--data", default="fashion_mnist", help="a data set's name or a .npz file (%(default)s)")
+    """Options of `train`."""
+    add = command.add_argument
+    add(
+        "--data",
+        default="fashion_mnist",
+        help="a data set's name, a .npz file, or a folder that `split` made (%(default)s)",
+    )
     add(
         "--model",
         default="googlenet-small",
         help="googlenet-small, ... (%(default)s)",
     )
+    add(
+        "--weights",
+        help="begin with a checkpoint of the same model, or with torchvision's weights "
+        "(--weights torchvision): a new head where the classes differ, its mean and std of the "
+        "pixels, a tenth of the learning rate",
+    )
     network_options(command)
     add("--limit", type=int, help="images to use, of train and valid together")
-    add("--valid", type=int, default=5000, help="images held out to choose the epoch (%(default)s)")
-    add("--size", type=int, help="scale images to this many pixels a side")
-    add("--epochs", type=int, help="passes over the training part (3)")
-    add("--batch-size", type=int, help="128, or all images where there are fewer")
+    add(
+        "--valid", type=int, help="images held out to choose the epoch (5000); a folder has its own"
+    )
+    add(
+        "--size", type=int, help="scale images to this many pixels a side (photos: the model's own)"
+    )
+    recipe_options(command)
+    add("--out", help="folder for checkpoints, history and curves (runs/DATA-MODEL-SEED)")
+    add("--resume", action="store_true", help="go on where the run in that folder stopped")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def recipe_options(command: argparse.ArgumentParser) -> None:
+    """How to train; a recipe's field that is not given keeps the recipe's default."""
+    add, flag = command.add_argument, argparse.BooleanOptionalAction
+    add("--epochs", type=int, help="passes over the training part (3; a folder: 10)")
+    add("--batch-size", type=int, help="128 (a folder: 32), or all images where there are fewer")
     add("--optimiser", help="sgd, adamw or rmsprop")
-    add("--lr", type=float, help="highest learning rate")
+    add("--lr", type=float, help="highest learning rate (0.2 or the model's; a folder: a quarter)")
     add("--schedule", help="linear, cosine, exponential or constant")
     add("--weight-decay", type=float)
     add("--momentum", type=float)
@@ -78,12 +107,33 @@ def train_options(command: argparse.ArgumentParser) -> None:
     add("--average", type=float, help="evaluate a running average of the weights, which keeps this")
     add("--label-smoothing", type=float)
     add("--aux-weight", type=float, help="of each auxiliary head's loss (0.3)")
-    add("--shift", type=int, help="pixels by which images are moved at most (2)")
+    add("--shift", type=int, help="pixels images are moved at most (2); 0: no crops of photos")
     add("--flip", action=flag, default=None, help="mirror half of the images")
     add("--precision", help="auto, float32 or bfloat16")
     add("--seed", type=int, help="of weights, batches and split (0)")
-    add("--out", help="folder for checkpoints, history and curves (runs/DATA-MODEL-SEED)")
-    add("--resume", action="store_true", help="go on where the run in that folder stopped")
+
+
+def split_options(command: argparse.ArgumentParser) -> None:
+    """Options of `split`."""
+    add = command.add_argument
+    add("photos", metavar="PHOTOS", help="a folder with one folder per class")
+    add("out", metavar="OUT", help="a new folder")
+    add("--valid", type=float, default=0.1, help="share of each class to validate (%(default)s)")
+    add("--test", type=float, default=0.0, help="share of each class to test (%(default)s)")
+    add("--seed", type=int, default=0, help="another number, another split (%(default)s)")
+    add("--link", action="store_true", help="link to the photos instead of copying them")
+
+
+def predict_options(command: argparse.ArgumentParser) -> None:
+    """Options of `predict`."""
+    add = command.add_argument
+    add("photos", metavar="PHOTO", nargs="+", help="photos, or folders of them")
+    add("--checkpoint", required=True, help="what `train` left, as in runs/a/best.pt")
+    add("--top", type=int, help="how many classes to tell of each photo (5)")
+    tables = command.add_mutually_exclusive_group()
+    tables.add_argument("--csv", help="write the table to this file")
+    tables.add_argument("--json", help="write the table to this file")
+    add("--figure", help="draw photos, class activation maps and bars into this .png file")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
 
 
@@ -99,7 +149,8 @@ def main(argv: list[str] | None = None) -> int:
             return run_lab(args, rest)
         if args.command == "restore":
             return run_restore(args)
-        commands = importlib.import_module("inception_edu.commands")  # torch takes seconds
+        room = "photo_commands" if args.command in ("split", "predict") else "commands"
+        commands = importlib.import_module(f"inception_edu.{room}")  # torch takes seconds
         return getattr(commands, args.command)(args)
     except (ValueError, TypeError, FileExistsError) as error:
         top.error(" ".join(str(error).split()))

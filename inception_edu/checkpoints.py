@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 import torch
-import torchvision
 from torch import nn
 
 from inception_edu import devices
@@ -35,6 +34,8 @@ def describe(model: nn.Module) -> dict:
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
+    import torchvision  # takes seconds, and who predicts needs none of it
+
     found = dict(torch=str(torch.__version__), torchvision=str(torchvision.__version__))
     return dict(python=platform.python_version()) | found
 
@@ -62,17 +63,18 @@ def write(path: Path, content: bytes) -> None:
 
 def identity(run: Run) -> dict[str, dict]:
     """What a checkpoint must share with the run that goes on from it."""
-    data, images = run.dataset, run.dataset.train.images
-    side = run.dataset.train.size
+    data, train = run.dataset, run.dataset.train
     facts = dict(
         name=data.name,
-        images=len(images),
-        size=(side, side) if side else tuple(images.shape[2:]),
-        channels=images.shape[1],
+        images=len(train),
+        size=train.shape[1:],
+        channels=train.shape[0],
         classes=tuple(data.classes),
         mean=tuple(data.mean),
         std=tuple(data.std),
     )
+    if resize := getattr(train, "resize", None):  # photos are cut out of their middle
+        facts["resize"] = resize
     return dict(model=describe(run.model), recipe=asdict(run.recipe), data=facts)
 
 

@@ -5,79 +5,41 @@ import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import distributed
 
 from inception_edu import checkpoints
 from inception_edu.cost import layer_table
-from inception_edu.data import load
 from inception_edu.devices import pick_device, rank_and_world
 from inception_edu.figures import draw_page, png, render
-from inception_edu.googlenet import GoogLeNet
-from inception_edu.inception_v3 import InceptionV2, InceptionV3
 from inception_edu.layers import check_choice
+from inception_edu.models import MODELS, build
 from inception_edu.network import Network
-from inception_edu.recipe import ONE_PASS, V3
-from inception_edu.training import History, Recipe, evaluate, fit, print_progress
-
-
-class Model(NamedTuple):
-    """A network's name on the command line: its class and arguments, its recipe where nothing else
-    is said, and the pixels of a side that it is made for."""
-
-    network: Callable[..., Network]
-    arguments: dict
-    recipe: dict
-    size: int = 299
-
-
-SMALL = dict(variant="small", width=1 / 8, aux=False)
-MODELS = {
-    "googlenet-small": Model(GoogLeNet, SMALL, dict(epochs=2) | ONE_PASS, 28),
-    "googlenet": Model(GoogLeNet, dict(variant="paper"), dict(lr=0.01), 224),
-    "googlenet-torchvision": Model(GoogLeNet, dict(variant="torchvision"), {}, 224),
-    "inception-v3-small": Model(InceptionV3, SMALL, dict(epochs=2) | ONE_PASS, 28),
-    "inception-v2": Model(InceptionV2, {}, V3),
-    "inception-v3": Model(InceptionV3, dict(variant="paper"), V3),
-    "inception-v3-torchvision": Model(InceptionV3, dict(variant="torchvision"), V3),
-}
-# the recipe's fields that the command line may set
-FIELDS = (
-    *("epochs", "batch_size", "optimiser", "lr", "schedule", "weight_decay", "label_smoothing"),
-    *("aux_weight", "shift", "flip", "precision", "seed", "momentum", "clip", "average"),
-)
-
-
-def build(name: str, args: argparse.Namespace, **how: int) -> tuple[Network, Model]:
-    """The network that a name and its options ask for, and what else MODELS says of it."""
-    check_choice("model", name, MODELS)
-    model = MODELS[name]
-    options = ("width", "aux", "resolution")
-    asked = {key: getattr(args, key) for key in options if getattr(args, key) is not None}
-    if "resolution" in asked and model.network is GoogLeNet:
-        raise ValueError(f"resolution chooses a stem of inception-v2 and -v3; {name} has one stem")
-    return model.network(**model.arguments | asked | how), model
+from inception_edu.starts import find_data, gather_skipped, note_skipped, recipe_for, skipped
+from inception_edu.training import History, evaluate, fit, print_progress
+from inception_edu.transfer import adopt, starting_point
 
 
 def train(args: argparse.Namespace) -> int:
     """Train, keep the best epoch, look at the test part once; leaves four files in a folder."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         join_processes(args.device)
-    dataset = load(args.data, limit=args.limit, valid=args.valid, seed=args.seed or 0)
-    if args.size:
-        dataset = dataset.resized(args.size)
+    check_choice("model", args.model, MODELS)
+    start = starting_point(args.weights, args.model) if args.weights else None
+    dataset = find_data(args, start)
     torch.manual_seed(args.seed or 0)
-    how = dict(num_classes=len(dataset.classes), in_channels=len(dataset.mean))
+    how = dict(num_classes=len(dataset.classes), in_channels=dataset.train.shape[0])
     model, known = build(args.model, args, **how)
-    given = {name: getattr(args, name) for name in FIELDS if getattr(args, name) is not None}
-    recipe = Recipe(**known.recipe | given)
+    if start:
+        adopt(model, start.model, head=start.classes == dataset.classes)
+    recipe = recipe_for(args, known, dataset, tuned=bool(start))
     out = Path(args.out or f"runs/{dataset.name}-{args.model}-{recipe.seed}")
     last = out / "last.pt"
     resume = last if args.resume and last.exists() else None
-    watch = EpochLines()
+    watch = EpochLines(lambda: note_skipped(dataset, out))
     history = fit(model, dataset, recipe, out=out, resume=resume, device=args.device, watch=watch)
+    gather_skipped(dataset)
     if rank_and_world()[0] == 0:
         leave(history, model, dataset, out, args)
     if distributed.is_initialized():
@@ -99,6 +61,9 @@ def leave(history: History, model: Network, dataset, out: Path, args) -> None:
         epoch = history.best.get("epoch", 0)
         history.test = dict(epoch=epoch, loss=found.loss, accuracy=found.accuracy)
         print(f"test: {found.accuracy:.2%} with the weights of epoch {epoch:g}, the best on valid")
+    note_skipped(dataset, out)
+    if lost := len(skipped(dataset)):
+        print(f"{lost} of the photos could not be read; skipped.txt names them")
     history.save(out / "history.json")
     checkpoints.write(out / "curves.png", png(render(draw_page, history, (11, 7))))
     print(f"best.pt, last.pt, history.json and curves.png are in {out}")
@@ -107,8 +72,8 @@ def leave(history: History, model: Network, dataset, out: Path, args) -> None:
 class EpochLines:
     """Watches `fit` in a shell: a line for each epoch, and the bar where somebody looks on."""
 
-    def __init__(self) -> None:
-        self.told = None
+    def __init__(self, after_epoch: Callable[[], None]) -> None:
+        self.told, self.after_epoch = None, after_epoch
         self.bar = os.isatty(1)
 
     def __call__(self, history: History, done: bool) -> None:
@@ -117,8 +82,10 @@ class EpochLines:
             self.told = len(history.rows)
             where = f"{history.device}, {history.precision}, {history.memory_format}"
             print(f"{history.steps} steps of {history.batch_size} images on {where}", flush=True)
+            self.after_epoch()
         for row in history.rows[self.told :]:
             print("\r" * self.bar + epoch_line(row).ljust(100 * self.bar), flush=True)
+            self.after_epoch()
         self.told = len(history.rows)
         if self.bar and not done:
             print_progress(history, False)

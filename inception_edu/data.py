@@ -1,4 +1,4 @@
-"""Data sets as tensors: load("fashion_mnist") -> train, valid, test; augmentation in batches."""
+"""Data sets: load("fashion_mnist") -> train, valid, test as tensors; augmentation in batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from inception_edu.layers import check_whole
-from inception_edu.sources import SOURCES, balanced_order, data_folder, read_npz
+from inception_edu.pixels import mean_and_std, normalise
+from inception_edu.sources import SOURCES, balanced_order, data_folder, is_folder, read_npz
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of an image in a batch: channels, height, width."""
+        c, *sides = self.images.shape[1:]
+        return (c, self.size, self.size) if self.size else (c, *sides)
+
     def to(self, device: torch.device) -> "Split":
         """The same split in the device's memory, so that no batch is copied there again."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
@@ -34,10 +41,7 @@ class Split:
         images, labels = self.images[index], self.labels[index]
         if len(labels) == 0:
             raise ValueError(f"index must choose at least one of {len(self)} images, got none")
-        x = images.to(device).float()
-        # Plain numbers channel by channel: copying tensors of means would stall a GPU every batch.
-        for c, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
-            x[:, c].sub_(255 * mean).div_(255 * std)
+        x = normalise(images.to(device), self.mean, self.std)
         if self.size:
             x = interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
         return x, labels.to(device)
@@ -48,6 +52,10 @@ class Split:
             raise ValueError("this part has 0 images; load the data set with a larger valid")
         check_whole("size", size, 1)
         return (self.batch(slice(i, i + size), device) for i in range(0, len(self), size))
+
+    def shuffled(self, size: int, **how) -> "Batches":
+        """Endless batches to train on, as `Batches` says."""
+        return Batches(self, size, **how)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,19 +73,44 @@ class Dataset:
     def resized(self, size: int) -> "Dataset":
         """The same data set, whose batches are scaled to size x size pixels."""
         check_whole("size", size, 1)
+        return replace(self, **self._parts(size=size))
+
+    def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Dataset":
+        """The same data set less another mean, over another spread: those that weights know."""
+        return replace(self, mean=mean, std=std, **self._parts(mean=mean, std=std))
+
+    def _parts(self, **changes) -> dict:
         parts = {name: getattr(self, name) for name in ("train", "valid", "test")}
-        return replace(
-            self, **{name: part and replace(part, size=size) for name, part in parts.items()}
-        )
+        return {name: part and replace(part, **changes) for name, part in parts.items()}
 
 
-def load(name, *, limit: int | None = None, valid: int = 5000, seed: int = 0) -> Dataset:
-    """A data set by name, or a .npz file in Keras's layout (x_train, y_train, x_test, y_test).
+def load(
+    name,
+    *,
+    limit: int | None = None,
+    valid: int | None = None,
+    seed: int = 0,
+    size: int | None = None,
+) -> Dataset:
+    """A data set by name, a .npz file in Keras's layout (x_train, y_train, x_test, y_test), or a
+    folder of photos that `split` made, whose parts are streamed.
 
-    seed draws a class-balanced validation part from the training images; limit keeps that many
-    of train and valid together, in proportion. Raises ValueError, TypeError, FileNotFoundError.
+    seed draws a class-balanced validation part of `valid` (5,000) images from the training images;
+    a folder has its own. limit keeps that many of train and valid together, in proportion. size
+    scales images to so many pixels a side. Raises ValueError, TypeError, FileNotFoundError.
     """
     name = str(name)
+    if is_folder(name):
+        from inception_edu.folders import load_folder  # which needs this module
+
+        if valid is not None:
+            raise ValueError(f"valid is a part that {name} has already, got {valid}; leave it out")
+        return load_folder(Path(name).expanduser(), limit=limit, seed=seed, size=size)
+    dataset = _from_arrays(name, limit, 5000 if valid is None else valid, seed)
+    return dataset if size is None else dataset.resized(size)
+
+
+def _from_arrays(name: str, limit: int | None, valid: int, seed: int) -> Dataset:
     if name in SOURCES:
         source, read = SOURCES[name]
         images, labels, *test, classes = read(source, data_folder())
@@ -85,7 +118,9 @@ def load(name, *, limit: int | None = None, valid: int = 5000, seed: int = 0) ->
         images, labels, *test, classes = read_npz(Path(name).expanduser())
     else:
         known = ", ".join(SOURCES)
-        raise ValueError(f"name must be one of {known}, or the path of a .npz file, got {name!r}")
+        raise ValueError(
+            f"name must be one of {known}, the path of a .npz file or of a folder, got {name!r}"
+        )
     n = len(labels)
     total = n if limit is None else limit
     check_whole("valid", valid, 0, n - 1)
@@ -160,13 +195,3 @@ class Batches:
         """Continue where `state` was taken."""
         self.generator.set_state(state["generator"])
         self.left = state["left"].clone()
-
-
-def mean_and_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """By channel of uint8 (n, c, h, w), with white as 1, from exact counts of the 256 values."""
-    value = torch.arange(256, dtype=torch.float64) / 255
-    share = torch.stack([x.flatten().bincount(minlength=256) for x in images.unbind(1)]).double()
-    share /= share.sum(1, keepdim=True)
-    mean = share @ value
-    std = (share * (value - mean[:, None]) ** 2).sum(1).sqrt()
-    return tuple(mean.tolist()), tuple(s or 1.0 for s in std.tolist())  # 1: one colour everywhere

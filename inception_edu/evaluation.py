@@ -10,6 +10,8 @@ from inception_edu.data import Split
 from inception_edu.devices import pick_device
 from inception_edu.losses import logits_of
 
+PIXELS = 2**19  # of a batch at most, so that large images need no more memory than small ones
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -25,13 +27,16 @@ def evaluate(model: nn.Module, split: Split, *, device: str = "auto") -> Evaluat
     """Accuracy, loss and logits over a split, in evaluation mode and float32."""
     target, was_training = pick_device(device), model.training
     model.to(target).eval()
+    _, h, w = split.shape
+    size = max(1, min(500, PIXELS // (h * w)))
     try:
-        logits = torch.cat([logits_of(model(x)).cpu() for x, _ in split.batches(500, target)])
+        found = [(logits_of(model(x)).cpu(), y.cpu()) for x, y in split.batches(size, target)]
     finally:
         model.train(was_training)
-    check_labels(split.labels, logits)
-    accuracy = (logits.argmax(1) == split.labels).double().mean().item()
-    loss = cross_entropy(logits, split.labels).item()
+    logits, labels = map(torch.cat, zip(*found, strict=True))  # a streamed part may lose photos
+    check_labels(labels, logits)
+    accuracy = (logits.argmax(1) == labels).double().mean().item()
+    loss = cross_entropy(logits, labels).item()
     return Evaluation(accuracy=accuracy, loss=loss, logits=logits)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from inception_edu import checkpoints, devices
-from inception_edu.data import Batches, Dataset
+from inception_edu.data import Dataset
 from inception_edu.evaluation import check_labels, evaluate
 from inception_edu.history import History
 from inception_edu.losses import head_logits, logits_of
@@ -57,7 +57,7 @@ class Run:
         self.optimiser, self.average = make_optimiser(model, recipe), make_average(model, recipe)
         how = dict(seed=recipe.seed, shift=recipe.shift, flip=recipe.flip)
         train = dataset.train.to(self.device)
-        self.batches = Batches(train, size, rank=self.rank, world=world, **how)
+        self.batches = train.shuffled(size, rank=self.rank, world=world, **how)
         half = self.history.precision == "bfloat16"
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=half)
         torch.manual_seed(recipe.seed + self.rank)  # what dropout draws from

@@ -31,6 +31,11 @@ def data_folder() -> Path:
     return shipped if (shipped / "FashionMNIST").is_dir() else Path.home() / ".cache/inception_edu"
 
 
+def is_folder(name: str) -> bool:
+    """Whether a data set's name is that of a folder; "mnist" is not, whatever lies here."""
+    return bool(name) and name not in SOURCES and Path(name).expanduser().is_dir()
+
+
 def balanced_order(labels: Tensor, seed: int) -> Tensor:
     """Every image once, the classes taking turns: any beginning is balanced to within one."""
     check_whole("seed", seed, 0, 2**63 - 1)

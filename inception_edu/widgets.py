@@ -10,6 +10,12 @@ from IPython.display import display
 
 from inception_edu.figures import Draw, describe, draw_curves, picture_bundle, png, render
 from inception_edu.history import History
+from inception_edu.layers import check_choice
+
+WHILE_TRAINING = "While the training runs, its curves are drawn here."
+
+# A red bar beside the text, whose own colour is the page's: it can be read in a dark theme, too.
+ALERT = "border-left: 4px solid #d32f2f; padding-left: 8px"
 
 
 class Explorer:
@@ -18,6 +24,7 @@ class Explorer:
     `controls` maps compute's arguments to ipywidgets controls. Moving one replaces the bytes of
     one Image widget, so nothing flickers and the page does not jump. The displayed output holds
     the live view, the PNG as drawn and the words, which is what a page without a kernel shows.
+    `moves` names the control that still moves on slides and hand-outs; None: the first.
     """
 
     def __init__(
@@ -29,8 +36,11 @@ class Explorer:
         *,
         title: str,
         size: tuple[float, float] = (8, 3.6),
+        moves: str | None = None,
     ) -> None:
         self.controls, self.title, self.size = controls, title, size
+        self.moves = moves or next(iter(controls))
+        check_choice("moves", self.moves, controls)
         self._compute, self._draw, self._words = compute, draw, words
         # Both width and height are set: the cell keeps its height while a picture is replaced.
         width, height = (str(round(inches * 100)) for inches in size)
@@ -42,6 +52,7 @@ class Explorer:
         )
         for name, control in controls.items():
             control.description = control.description or name
+            control.tooltip = control.description  # else ipywidgets 8 makes it "null"
             control.style.description_width = "11em"
             control.layout.width = "34em"
             control.observe(self._on_change, names="value")
@@ -70,7 +81,7 @@ class Explorer:
             self.update()
         except Exception:  # otherwise lost in the server's log
             report = traceback.format_exc(limit=-2)
-            self.message.value = _pre(report, "role='alert'", "color: #b00020")
+            self.message.value = _pre(report, "role='alert'", ALERT)
 
     def __repr__(self) -> str:
         return self.plain
@@ -96,8 +107,7 @@ class LiveCurve:
 
     def __call__(self, history: History, done: bool) -> None:
         if not self._due:
-            words = "While the training runs, its curves are drawn here."
-            display(widget_bundle(self.view) | {"text/plain": words}, raw=True)
+            display(widget_bundle(self.view) | {"text/plain": WHILE_TRAINING}, raw=True)
         if done or time.monotonic() >= self._due:
             self.picture.value = png(render(draw_curves, history, (8, 3.6)))
             self.text.value = _pre(str(history), "aria-live='polite'")

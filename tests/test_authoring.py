@@ -271,8 +271,8 @@ def test_check_notices_outputs_that_cannot_be_the_same_elsewhere(series, output,
         (lambda nb: code(nb)[0].metadata.update(tags=["nbval-ignore-output"]), "15 %"),
         (lambda nb: nb.cells[1].update(source="[Next](07.ipynb)"), "stamp"),
         (lambda nb: nb.cells[2].update(source="my table"), "stamp"),
-        (lambda nb: nb.cells[1].update(metadata={}), 'no cell tagged "nav"'),
-        (lambda nb: nb.cells[-1].update(metadata={}), 'no cell tagged "colab"'),
+        (lambda nb: nb.cells[1].metadata.pop("tags"), 'no cell tagged "nav"'),
+        (lambda nb: nb.cells[-1].metadata.pop("tags"), 'no cell tagged "colab"'),
     ],
 )
 def test_check_notices_a_lesson_out_of_order(series, change, fault, capsys):

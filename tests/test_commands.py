@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
+from PIL import Image
 
 from inception_edu import checkpoints
 from inception_edu.__main__ import main
@@ -153,6 +154,9 @@ def test_resume_begins_where_there_is_nothing_yet(npz, whole, tmp_path):
         ("--epochs many", "invalid int value: 'many'"),
         ("--speed 9", "unknown argument '--speed'"),
         ("--data cats", "name must be one of fashion_mnist"),
+        ("--size 0", "size must be a whole number of at least 1, got 0"),
+        ("--weights none.pt", "there is no checkpoint none.pt"),
+        ("--weights torchvision", "torchvision has weights for googlenet-torchvision and"),
         ("--model googlenet", "images must be at least 63 x 63 pixels"),
     ],
 )
@@ -212,7 +216,7 @@ def test_small_inception_trains_with_the_papers_recipe_from_the_command_line(npz
     assert type(model).__name__ == "InceptionV3" and list(model.aux) == ["aux"]
 
 
-@pytest.mark.parametrize("name", ["train", "cost", "bench", "restore", "lab"])
+@pytest.mark.parametrize("name", ["train", "split", "predict", "cost", "bench", "restore", "lab"])
 def test_every_command_has_help_with_an_example(name, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])
@@ -222,6 +226,192 @@ def test_every_command_has_help_with_an_example(name, capsys):
     )
     if name == "train":
         assert "torchrun" in out and "batch norm" in out
+
+
+# --- photos
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of 2 classes, 40 photos each, a broken one among them."""
+    root, draw = tmp_path_factory.mktemp("photos") / "all", np.random.default_rng(0)
+    for k, name in enumerate(("dark", "light")):
+        (root / name).mkdir(parents=True)
+        for i in range(40):
+            noise = draw.integers(0, 90, (20, 24, 3), dtype=np.uint8) + 90 * k
+            Image.fromarray(noise.astype(np.uint8)).save(root / name / f"{i}.png")
+    (root / "dark/broken.jpg").write_bytes(b"\xff\xd8\xff")
+    return root
+
+
+@pytest.fixture(scope="module")
+def parts(photos, tmp_path_factory):
+    """The same photos split, one of them broken since."""
+    out = tmp_path_factory.mktemp("split") / "parts"
+    assert main(["split", str(photos), str(out), "--valid", "0.2"]) == 0
+    next((out / "train/light").iterdir()).write_bytes(b"")
+    return out
+
+
+def photo_words(parts, out, more=""):
+    """Arguments of `train` for a folder, that take a second."""
+    small = f"--width 0.0625 --size 16 --epochs 3 --batch-size 16 --lr 0.05 --device cpu {more}"
+    return ["train", "--data", str(parts), "--out", str(out), *shlex.split(small)]
+
+
+@pytest.fixture(scope="module")
+def trained(parts, tmp_path_factory):
+    """The folder of a run on photos."""
+    out = tmp_path_factory.mktemp("runs") / "photos"
+    assert main(photo_words(parts, out)) == 0
+    return out
+
+
+def test_split_prints_a_table_and_names_what_it_left_out(photos, tmp_path, capsys):
+    assert main(["split", str(photos), str(tmp_path / "out"), "--test", "0.1", "--seed", "3"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[1].split() == ["dark", "32", "4", "4"] and lines[3].split()[0] == "together"
+    assert lines[4].startswith("left out: ") and "broken.jpg" in lines[4] and not err
+    assert "train --data" in lines[5] and len(lines) == 6
+    refused(["split", str(photos), str(tmp_path / "out")], capsys, "holds something already")
+    refused(["split", str(photos), str(tmp_path / "b"), "--valid", "1.2"], capsys, "got 1.2")
+    refused(["split", str(photos / "dark"), str(tmp_path / "b")], capsys, "one folder per class")
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_train_on_a_folder_tells_its_parts_and_what_was_skipped(parts, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(photo_words(parts, out)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "reading the photos" in lines[0] and "16 pixels" in lines[0]
+    assert lines[1] == "photos of 2 classes: 63 train, 16 valid, 0 test"
+    assert lines[2].startswith("left out: ") and lines[2].endswith(" is empty")
+    assert lines[3].startswith("9 steps of 16 images") and "no test part" in lines[7]
+    assert lines[8].startswith("1 of the photos") and "skipped.txt" in lines[8]
+    assert (out / "skipped.txt").read_text().count("is empty") == 1
+    assert len(list(out.iterdir())) == 5
+
+
+def test_a_run_on_photos_that_stopped_and_resumed_is_the_uninterrupted_one(
+    parts, trained, tmp_path, monkeypatch
+):
+    from inception_edu import commands
+
+    tell = commands.EpochLines.__call__
+
+    def stop(self, history, done):
+        tell(self, history, done)
+        if history.step == 6 and not done:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(commands.EpochLines, "__call__", stop)
+        assert main(photo_words(parts, tmp_path / "run")) == 1
+    assert main(photo_words(parts, tmp_path / "run", "--resume")) == 0
+    assert same_run(trained, tmp_path / "run")
+
+
+def test_size_follows_from_the_model_and_batches_from_the_folder(parts, tmp_path):
+    argv = ["train", "--data", str(parts), "--out", str(tmp_path), "--epochs", "1"]
+    assert main([*argv, "--width", "0.0625", "--device", "cpu", "--limit", "30"]) == 0
+    saved = checkpoints.load(tmp_path / "last.pt")
+    assert saved["data"]["size"] == (64, 64) and saved["data"]["resize"] == 73
+    told = saved["recipe"]
+    assert (told["batch_size"], told["shift"], told["flip"], told["lr"]) == (24, 2, True, 0.05)
+
+
+def test_wrong_arguments_of_photos_are_one_sentence(photos, parts, tmp_path, capsys):
+    refused(photo_words(photos, tmp_path / "a"), capsys, "train and valid", "inception_edu split")
+    refused(photo_words(parts, tmp_path / "a", "--valid 5"), capsys, "valid is a part")
+    refused(photo_words(parts, tmp_path / "a", "--size 0"), capsys, "size must be", "got 0")
+    refused(photo_words(parts, tmp_path / "a", "--batch-size 99"), capsys, "at most the 63 images")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_run_begins_with_weights_and_head_of_another(parts, trained, npz, tmp_path, capsys):
+    best = str(trained / "best.pt")
+    more = f"--weights {best} --epochs 1 --no-aux"
+    assert main([*photo_words(parts, tmp_path / "a", more), "--lr", "1e-12"]) == 0
+    old, new = (checkpoints.load(x / "best.pt")["weights"] for x in (trained, tmp_path / "a"))
+    same = [torch.allclose(old[name], new[name]) for name in old if name.endswith("weight")]
+    assert len(same) > 100 and all(same)
+    plain = f"--weights {best} --width 0.0625 --no-aux --epochs 1 --device cpu"
+    out = str(tmp_path / "b")
+    assert main(["train", "--data", str(parts), "--out", out, *shlex.split(plain)]) == 0
+    saved = checkpoints.load(tmp_path / "b/last.pt")
+    first = checkpoints.load(best)
+    assert saved["recipe"]["lr"] == pytest.approx(0.02) and saved["data"]["size"] == (16, 16)
+    assert saved["data"]["mean"] == first["data"]["mean"]
+    capsys.readouterr()
+    wide = photo_words(parts, tmp_path / "c", f"--weights {best} --width 0.125")
+    refused(wide, capsys, "width=0.0625", "choose the same network")
+    other = photo_words(parts, tmp_path / "c", f"--weights {best} --model inception-v3-small")
+    refused(other, capsys, "weights are of GoogLeNet", "InceptionV3")
+    grey = words(npz, tmp_path / "c", f"--weights {best} --no-aux")
+    refused(grey, capsys, "in_channels=3", "in_channels=1")
+    assert not (tmp_path / "c").exists()
+
+
+def test_other_classes_get_a_new_head_and_keep_the_rest(photos, trained, tmp_path):
+    for name in ("train", "valid"):
+        for cls, part in (("a", "dark"), ("b", "light"), ("c", "light")):
+            (tmp_path / "parts" / name / cls).mkdir(parents=True)
+            for i in range(12):
+                source = photos / part / f"{i}.png"
+                (tmp_path / "parts" / name / cls / f"{i}.png").write_bytes(source.read_bytes())
+    more = f"--weights {trained / 'best.pt'} --lr 1e-12 --epochs 1 --batch-size 12"
+    assert main(photo_words(tmp_path / "parts", tmp_path / "run", more)) == 0
+    old, new = (checkpoints.load(x / "best.pt") for x in (trained, tmp_path / "run"))
+    assert new["weights"]["head.linear.weight"].shape == (3, 64)
+    name = "stem.conv1.conv.weight"
+    torch.testing.assert_close(new["weights"][name], old["weights"][name])
+    assert new["data"]["std"] == old["data"]["std"]
+
+
+def test_predict_tells_names_and_goes_on(photos, trained, tmp_path, capsys):
+    good, bad = str(photos / "dark/3.png"), str(photos / "dark/broken.jpg")
+    best = ["--checkpoint", str(trained / "best.pt")]
+    assert main(["predict", good, *best]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].split() == ["photo", "probability", "class"] and not err
+    assert out.splitlines()[1].split()[0] == good and len(out.splitlines()) == 3
+    more = ["--csv", str(tmp_path / "a.csv"), "--top", "1"]
+    assert main(["predict", bad, good, "gone.jpg", *best, *more]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in err.splitlines()] == [bad, "gone.jpg"]
+    assert out.splitlines()[1].startswith(good) and len(out.splitlines()) == 2
+    table = (tmp_path / "a.csv").read_text().splitlines()
+    assert table[0] == "photo,rank,class,probability" and table[1].startswith(f"{good},1,")
+    assert len(table) == 2 and 0.5 <= float(table[1].split(",")[3]) <= 1
+    assert main(["predict", bad, *best]) == 1
+
+
+def test_predict_takes_folders_and_writes_json_and_a_figure(photos, trained, tmp_path, capsys):
+    argv = ["predict", str(photos / "light"), str(photos / "light/0.png"), "--checkpoint"]
+    more = ["--json", str(tmp_path / "a.json"), "--figure", str(tmp_path / "a.png")]
+    assert main([*argv, str(trained / "best.pt"), *more]) == 0
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert len(found) == 40 and found[0]["photo"] == str(photos / "light/0.png")
+    classes = found[0]["classes"]
+    assert {entry["class"] for entry in classes} == {"dark", "light"}
+    assert sum(entry["probability"] for entry in classes) == pytest.approx(1, abs=1e-5)
+    assert imread(tmp_path / "a.png").shape[:2] == (12 * 340, 1100)
+    (tmp_path / "empty").mkdir()
+    assert main(["predict", str(tmp_path / "empty"), *argv[1:], str(trained / "best.pt")]) == 1
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_wrong_arguments_of_predict_are_one_sentence(photos, trained, tmp_path, capsys):
+    argv, best = ["predict", str(photos / "dark/3.png"), "--checkpoint"], str(trained / "best.pt")
+    refused([*argv, "none.pt"], capsys, "there is no checkpoint none.pt")
+    refused([*argv, str(photos / "dark/3.png")], capsys, "damaged, cut off or another file")
+    refused([*argv, best, "--top", "0"], capsys, "top must be", "got 0")
+    refused([*argv, best, "--figure", "a.pdf"], capsys, "figure must be a .png", "a.pdf")
+    refused([*argv, best, "--csv", "a", "--json", "b"], capsys, "not allowed with")
+    refused([*argv, best, "--device", "gpu"], capsys, "device must be")
+    nowhere = str(tmp_path / "none/a.csv")
+    refused([*argv, best, "--csv", nowhere], capsys, "could not be written", code=1)
 
 
 # --- several processes
@@ -263,6 +453,16 @@ def test_two_processes_have_the_loss_curve_of_one(npz, tmp_path):
     apart = [abs(a - b) for a, b in zip(one.losses["main"], two.losses["main"], strict=True)]
     assert max(apart) < 1e-3
     assert one.rows[-1]["main_accuracy"] == pytest.approx(two.rows[-1]["main_accuracy"])
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch came without it")
+def test_two_processes_stream_a_folder_and_tell_what_either_could_not_read(parts, tmp_path):
+    more = "--no-aux --batch-size 20 --weight-decay 0"
+    done = torchrun("-m", "inception_edu", *photo_words(parts, tmp_path / "run", more))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("left out: ") == 1 and done.stdout.count("\nepoch 3,") == 1
+    assert History.load(tmp_path / "run/history.json").step == 9
+    assert (tmp_path / "run/skipped.txt").read_text().count("is empty") == 1
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch came without it")

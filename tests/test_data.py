@@ -345,7 +345,7 @@ def test_bad_limit_valid_and_seed_are_named(npz, options, kind, words):
 
 
 @pytest.mark.parametrize(
-    "name", ["imagenet", "Fashion-MNIST", "", None, 3, ["mnist"], Path("/tmp")]
+    "name", ["imagenet", "Fashion-MNIST", "", None, 3, ["mnist"], Path("/none")]
 )
 def test_unknown_name_lists_what_is_known(name):
     with pytest.raises(ValueError) as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from inception_edu.authoring import breaks
 from inception_edu.authoring.notebook import UNCOMPARED, code, dumps, normalise, read, tags
 from inception_edu.authoring.stamp import stamped
 
@@ -22,10 +23,10 @@ BANNED_TAGS = {"nbval-skip", "nbval-raises-exception", "raises-exception", "skip
 
 
 def check(page: Path) -> list[str]:
-    """One line per fault of a notebook, or of the README."""
+    """One line per fault of a notebook, or of a page beside their folder."""
     found = []
     if page.read_text(encoding="utf-8") != stamped(page):
-        found.append("not as `stamp` writes it (links, table of lessons, JSON layout)")
+        found.append("not as `stamp` writes it (links, table, slide types, answer keys, layout)")
     if page.suffix == ".ipynb":
         nb = read(page)
         cells, counts = code(nb), [cell.execution_count for cell in code(nb)]
@@ -38,6 +39,7 @@ def check(page: Path) -> list[str]:
         for tag, use in STAMPED.items():
             if not any(tag in tags(cell) for cell in nb.cells):
                 found.append(f'no cell tagged "{tag}" to hold {use}')
+        found += breaks.faults(nb)
         found += [f"cell {i}: {fault}" for i, c in enumerate(nb.cells) for fault in _faults(c)]
     return [f"{page.name}: {fault}" for fault in found]
 

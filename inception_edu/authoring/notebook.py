@@ -68,10 +68,15 @@ def shrink(nb: NotebookNode) -> None:
     """Give pictures of over 60 kB a palette of 128 colours, in place: drawings lose nothing."""
     for data in (out.data for cell in code(nb) for out in cell.outputs if "data" in out):
         if len(data.get("image/png", "")) > 60_000:
-            picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
-            small = io.BytesIO()
-            picture.quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-            data["image/png"] = base64.b64encode(small.getvalue()).decode()
+            small = palette(base64.b64decode(data["image/png"]))
+            data["image/png"] = base64.b64encode(small).decode()
+
+
+def palette(png: bytes) -> bytes:
+    """The picture with a palette of 128 colours."""
+    picture, small = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    picture.quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 def keep_old(old: NotebookNode, new: NotebookNode) -> None:

@@ -1,8 +1,11 @@
-"""What is written into the lessons and the README: links, the table, what Colab needs."""
+"""What is written into the lessons, the README and the instructors' guide: links, the table, what
+Colab needs, where a lecture turns the page, and the answer keys."""
 
 import re
 from pathlib import Path
 
+from inception_edu.authoring.answers import with_answers
+from inception_edu.authoring.breaks import set_breaks
 from inception_edu.authoring.notebook import dumps, read, tags
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -72,12 +75,13 @@ def links(series: list[tuple[str, str, str, str]], file: str) -> str:
 
 
 def stamped(page: Path) -> str:
-    """The text of a notebook, or of the README beside their folder, with all this written anew."""
+    """The text of a notebook, or of a page beside their folder, with all this written anew."""
     if page.suffix == ".md":
         new = table(lessons(page.parent / "notebooks"), "notebooks/")
         new = f"<!-- lessons -->\n{new}\n<!-- /lessons -->"
         old = page.read_text(encoding="utf-8")
-        return re.sub(r"<!-- lessons -->.*<!-- /lessons -->", lambda _: new, old, flags=re.S)
+        text = re.sub(r"<!-- lessons -->.*<!-- /lessons -->", lambda _: new, old, flags=re.S)
+        return with_answers(text, page.parent / "notebooks")
     nb, series = read(page), lessons(page.parent)
     for cell in nb.cells:
         if "nav" in tags(cell):
@@ -86,4 +90,5 @@ def stamped(page: Path) -> str:
             cell.source = table(series)
         elif "colab" in tags(cell):
             cell.source = install_cell()
+    set_breaks(nb)
     return dumps(nb)

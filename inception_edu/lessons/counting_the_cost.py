@@ -114,4 +114,6 @@ def cost_explorer() -> Explorer:
         "grid": ipywidgets.SelectionSlider(options=[7, 14, 28, 56], value=GRID),
     }
     title = "What does the reduce save?"
-    return Explorer(controls, detour, _draw_detour, words_bars, title=title, size=(8, 3))
+    return Explorer(
+        controls, detour, _draw_detour, words_bars, title=title, size=(8, 3), moves="reduce"
+    )

@@ -1,0 +1,114 @@
+"""Photos through a trained network: probabilities, and where in the photo they come from."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from inception_edu import checkpoints
+from inception_edu.devices import pick_device
+from inception_edu.layers import check_whole
+from inception_edu.losses import logits_of
+from inception_edu.network import Network
+from inception_edu.photos import middle
+from inception_edu.pixels import normalise
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained network and all that it expects of a photo."""
+
+    model: nn.Module
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]  # by channel, with white as 1
+    std: tuple[float, ...]
+    size: int | tuple[int, int]  # pixels of a side; (height, width) where they differ
+    resize: int  # pixels of the photo's shorter side, before the middle is cut out
+
+    def prepare(self, photo: Image.Image) -> Tensor:
+        """The network's input (1, c, size, size), on its device; grey for one of one channel."""
+        square = middle(photo, self.size, self.resize)
+        square = square.convert("L" if len(self.mean) == 1 else "RGB")
+        pixels = torch.from_numpy(np.array(square))  # (h, w) or (h, w, 3)
+        pixels = pixels.view(1, *pixels.shape[:2], -1).permute(0, 3, 1, 2)
+        device = next(self.model.parameters()).device
+        return normalise(pixels.to(device), self.mean, self.std)
+
+    @torch.no_grad()
+    def probabilities(self, photo: Image.Image) -> Tensor:
+        """Of each class (classes,), on the CPU; grey photos and others are taken alike."""
+        return logits_of(self.model(self.prepare(photo)))[0].softmax(0).cpu()
+
+
+def load_classifier(checkpoint: str | os.PathLike, *, device: str = "cpu") -> Classifier:
+    """What a run saved, in evaluation mode; nothing but the checkpoint is needed.
+
+    ValueError says what is wrong with the file.
+    """
+    try:
+        saved = checkpoints.load(checkpoint)
+    except FileNotFoundError as error:  # to the command line a wrong argument, not a failed run
+        raise ValueError(str(error)) from error
+    try:
+        model, data = checkpoints.build(saved).eval(), saved["data"]
+        h, w = data["size"]
+        classes, mean, std = (tuple(data[name]) for name in ("classes", "mean", "std"))
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{Path(checkpoint)} is no whole checkpoint: {error}") from error
+    if len(mean) not in (1, 3):
+        raise ValueError(f"a photo has 1 or 3 channels, the network in {checkpoint} {len(mean)}")
+    # Images from arrays were scaled without cutting anything off, so nothing is cut off more.
+    resize = data.get("resize", max(h, w))
+    size = h if h == w else (h, w)
+    return Classifier(model.to(pick_device(device)), classes, mean, std, size, resize)
+
+
+def pretrained(name: str = "googlenet", *, device: str = "cpu") -> Classifier:
+    """Our "googlenet" or "inception_v3" with torchvision's weights for the 1,000 classes of
+    ImageNet. OSError where they cannot be downloaded."""
+    from inception_edu.weights import KNOWN, load_torchvision  # torchvision takes seconds
+
+    model = load_torchvision(name).to(pick_device(device))
+    half, known = (0.5,) * 3, KNOWN[name]
+    return Classifier(model, known.classes, half, half, known.crop, known.resize)
+
+
+@torch.no_grad()
+def class_activation_map(model: Network, x: Tensor, label: int | None = None) -> Tensor:
+    """How much each place speaks for a class: (n, c, h, w) -> (n, h', w') of the last grid.
+
+    The head is a mean over the grid, then a linear layer; in the other order they give this map,
+    whose mean is the class's logit. label None: each image's most probable class. ValueError for
+    a network with another head. (Zhou et al., arXiv:1512.04150)
+    """
+    linear = _linear_after_mean(model)
+    was_training = model.training
+    model.eval()
+    try:
+        model.check_input(x)
+        grid = model.body(model.stem(x))
+    finally:
+        model.train(was_training)
+    if label is None:
+        labels = linear(grid.mean((2, 3))).argmax(1)
+    else:
+        check_whole("label", label, 0, linear.out_features - 1)
+        labels = torch.full((len(x),), label, device=x.device)
+    maps = torch.einsum("nchw,nc->nhw", grid, linear.weight[labels])
+    return maps + linear.bias[labels, None, None]
+
+
+def _linear_after_mean(model: nn.Module) -> nn.Linear:
+    """The linear layer of a head made by layers.classifier; ValueError for any other network."""
+    head = getattr(model, "head", None)
+    layers = list(head.children()) if isinstance(model, Network) else []
+    if not (layers and isinstance(layers[0], nn.AdaptiveAvgPool2d) and layers[0].output_size == 1):
+        raise ValueError(
+            "a class activation map needs a network of this package, whose head is a mean over the "
+            f"grid and a linear layer, got {type(model).__name__}"
+        )
+    return layers[-1]

@@ -1,0 +1,61 @@
+"""An explorer used by the keyboard alone: Tab from control to control, keys that move them."""
+
+STATE = """box => {
+  const picture = box.querySelector('img'), canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
+  canvas.getContext('2d').drawImage(picture, 0, 0);
+  return [canvas.toDataURL(), box.querySelector('pre[aria-live]').innerText] }"""
+CONTROLS = """box => [...box.children]
+  .filter(part => !part.matches('.widget-html, .widget-image')).length"""
+# Which part of the box has the focus (-1: none), and what has it.
+FOCUS = """box => {
+  const at = document.activeElement;
+  const [low, high, now] = ['min', 'max', 'now'].map(x => at.getAttribute('aria-value' + x));
+  const last = at.tagName === 'SELECT' && at.selectedIndex === at.options.length - 1;
+  const taken = at.matches('.widget-readout, .mod-active');  // to type in, or pressed already
+  return {
+    part: [...box.children].findIndex(part => part.contains(at)),
+    kind: taken ? '' : at.getAttribute('role') ?? at.type, last: last || (now && now === high) }}"""
+
+
+def tour(page, explorer) -> tuple[int, list[tuple[bool, bool]]]:
+    """Tab through an explorer and move each control once.
+
+    Returns how many controls it has and, for each that was reached and moved, whether picture
+    and words changed.
+    """
+    explorer.evaluate("box => box.closest('.jp-Cell').focus()")  # as the arrow keys do
+    for _ in range(9):  # past the cell's own buttons
+        page.keyboard.press("Tab")
+        if explorer.evaluate(FOCUS)["part"] >= 0:
+            break
+    changed, seen = [], set()
+    while (focus := explorer.evaluate(FOCUS))["part"] >= 0:
+        if focus["part"] not in seen and focus["kind"]:
+            seen.add(focus["part"])
+            changed.append(move(page, explorer, focus))
+        page.keyboard.press("Tab")
+    return explorer.evaluate(CONTROLS), changed
+
+
+def move(page, explorer, focus: dict) -> tuple[bool, bool]:
+    """Move the control in focus; whether picture and words changed."""
+    before = explorer.evaluate(STATE)
+    for key in keys(focus):
+        page.keyboard.press(key)
+    for _ in range(100):
+        page.wait_for_timeout(100)
+        picture, words = map(str.__ne__, before, explorer.evaluate(STATE))
+        if picture and words:
+            break
+    return picture, words
+
+
+def keys(focus: dict) -> tuple[str, ...]:
+    """What moves a control. A closed list's arrow keys are JupyterLab's, so Space opens it
+    (jupyter-widgets/ipywidgets, issue 3912)."""
+    if focus["kind"] == "slider":
+        return ("ArrowLeft" if focus["last"] else "ArrowRight",)
+    if focus["kind"].startswith("select"):
+        return "Space", "ArrowUp" if focus["last"] else "ArrowDown", "Enter"
+    return ("Space",)

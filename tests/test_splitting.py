@@ -1,0 +1,220 @@
+"""A split is decided by names and a seed, is there whole or not at all, and loses no photo."""
+
+import os
+import shutil
+import unicodedata
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import refused
+from inception_edu import splitting
+from inception_edu.splitting import PARTS, is_split, split
+
+
+def photo(path, shade=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 4), (shade, 0, 0)).save(path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three classes of 20, 5 and 1 photos."""
+    folder = tmp_path / "photos"
+    for name, n in dict(cat=20, dog=5, eel=1).items():
+        for i in range(n):
+            photo(folder / name / f"{i}.png", i)
+    return folder
+
+
+def listing(folder):
+    """The files below a folder, by their path within it."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+
+
+def test_every_photo_lands_in_one_part_and_its_class_with_its_content(photos, tmp_path):
+    counts = split(photos, tmp_path / "out", valid=0.2, test=0.1)
+    assert counts.classes == ("cat", "dog", "eel")
+    assert counts.parts == dict(train=(14, 3, 1), valid=(4, 1, 0), test=(2, 1, 0))
+    placed = [Path(name).parts for name in listing(tmp_path / "out")]
+    assert sorted(f"{cls}/{name}" for _, cls, name in placed) == listing(photos)
+    for part, cls, name in placed:
+        copy = tmp_path / "out" / part / cls / name
+        assert copy.read_bytes() == (photos / cls / name).read_bytes() and not copy.is_symlink()
+    assert is_split(tmp_path / "out") and not is_split(photos)
+
+
+def test_without_a_test_share_there_is_no_test_part(photos, tmp_path):
+    counts = split(photos, tmp_path / "out")
+    assert list(counts.parts) == ["train", "valid"] == sorted(os.listdir(tmp_path / "out"))
+    assert counts.parts == dict(train=(18, 4, 1), valid=(2, 1, 0))
+
+
+def test_the_split_of_these_names_and_this_seed_is_fixed_for_ever(photos, tmp_path):
+    split(photos, tmp_path / "out", valid=0.2, seed=7)
+    held = ["valid/cat/11.png", "valid/cat/2.png", "valid/cat/7.png", "valid/cat/8.png"]
+    assert [name for name in listing(tmp_path / "out") if "valid/cat" in name] == held
+
+
+def test_another_seed_gives_another_split_and_the_same_seed_the_same(photos, tmp_path):
+    for name, seed in dict(a=0, b=0, c=1).items():
+        split(photos, tmp_path / name, seed=seed)
+    a, b, c = (listing(tmp_path / name) for name in "abc")
+    assert a == b != c
+
+
+def test_neither_the_place_nor_the_file_systems_order_nor_its_unicode_matters(
+    photos, tmp_path, monkeypatch
+):
+    for i in range(10):
+        photo(photos / "caf\u00e9" / f"\u00e9{i}.png")
+    split(photos, tmp_path / "a")
+    there, walk = tmp_path / "else/where", os.walk
+    shutil.copytree(photos, there)
+    monkeypatch.setattr(os, "walk", lambda top, **how: ((p, d, f[::-1]) for p, d, f in walk(top)))
+    for path in [*(there / "caf\u00e9").iterdir(), there / "caf\u00e9"]:  # as macOS writes them
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    split(there, tmp_path / "b")
+    names = [unicodedata.normalize("NFC", name) for name in listing(tmp_path / "b")]
+    assert sorted(names) == listing(tmp_path / "a")
+    assert "train" in listing(tmp_path / "b")[0] and any("/caf\u00e9/" in name for name in names)
+
+
+def test_valid_stays_the_same_when_a_test_part_is_wanted_too(photos, tmp_path):
+    for name, share in dict(a=0, b=0.2).items():
+        split(photos, tmp_path / name, valid=0.2, test=share)
+    a, b = ([n for n in listing(tmp_path / x) if n.startswith("valid")] for x in "ab")
+    assert a == b and a
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+@pytest.mark.parametrize(("valid", "test"), [(0.001, 0), (0.1, 0.1), (0.5, 0.49), (0.99, 0)])
+def test_every_class_can_be_trained_on_and_validated_where_it_has_two(n, valid, test):
+    parts = splitting._share([Path(str(i)) for i in range(n)], valid, test)
+    counts = [len(parts[part]) for part in PARTS]
+    assert sum(counts) == n and counts[0] >= 1 and (counts[1] >= 1) == (n >= 2)
+    assert (counts[2] >= 1) == (n >= 3 and test > 0 and counts[0] + counts[1] < n)
+
+
+def test_shares_are_near_what_was_asked_for():
+    parts = splitting._share([Path(str(i)) for i in range(1000)], 0.1, 0.25)
+    assert [len(parts[part]) for part in PARTS] == [650, 100, 250]
+
+
+def test_nested_photos_keep_their_folders_so_that_none_overwrites_another(photos, tmp_path):
+    photo(photos / "dog/old/0.png", 99)
+    split(photos, tmp_path / "out")
+    names = [name.split("/", 2)[2] for name in listing(tmp_path / "out") if "/dog/" in name]
+    assert sorted(names) == ["0.png", "1.png", "2.png", "3.png", "4.png", "old/0.png"]
+
+
+def test_broken_photos_are_left_out_and_named(photos, tmp_path):
+    (photos / "cat/empty.png").write_bytes(b"")
+    counts = split(photos, tmp_path / "out")
+    assert counts.rejected == ((photos / "cat/empty.png", "is empty"),)
+    assert counts.parts["train"][0] + counts.parts["valid"][0] == 20
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_links_point_at_the_photos_from_anywhere(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    split("photos", "out", link=True)
+    links = [path for path in (tmp_path / "out").rglob("*.png")]
+    assert len(links) == 26 and all(path.is_symlink() for path in links)
+    assert all(os.path.isabs(os.readlink(path)) and path.is_file() for path in links)
+
+
+def test_a_system_without_links_is_told_of_in_a_sentence(photos, tmp_path, monkeypatch):
+    def refuse(*args):
+        raise OSError(1314, "A required privilege is not held by the client")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    call = lambda: split(photos, tmp_path / "out", link=True)  # noqa: E731
+    refused(OSError, call, "privilege", "leave out --link")
+    assert os.listdir(tmp_path) == ["photos"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_in_the_middle_leaves_nothing(photos, tmp_path, monkeypatch, error):
+    done = []
+
+    def full(a, b):
+        done.append(b)
+        if len(done) == 9:
+            raise error
+        Path(b).write_bytes(b"")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(type(error)) as caught:
+        split(photos, tmp_path / "out")
+    assert os.listdir(tmp_path) == ["photos"] and len(done) == 9
+    if isinstance(error, OSError):
+        assert "No space left" in str(caught.value) and "nothing is left" in str(caught.value)
+
+
+def test_an_empty_out_is_taken_and_a_used_one_is_not(photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    split(photos, tmp_path / "out")
+    before = listing(tmp_path / "out")
+    refused(FileExistsError, lambda: split(photos, tmp_path / "out", seed=1), "holds something")
+    (tmp_path / "file").write_text("")
+    refused(FileExistsError, lambda: split(photos, tmp_path / "file"), "new folder")
+    assert listing(tmp_path / "out") == before
+    split(photos, tmp_path / "deep/er/out")
+    assert listing(tmp_path / "deep/er/out") == before
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (dict(valid=1.2), "valid must be a share above 0 and below 1, got 1.2"),
+        (dict(valid=0), "valid must be"),
+        (dict(valid=float("nan")), "valid must be"),
+        (dict(test=0.95), "test must be a share of at least 0 and below 0.9"),
+        (dict(test=-0.1), "test must be"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(photos, tmp_path, how, said):
+    refused(ValueError, lambda: split(photos, tmp_path / "out", **how), said)
+
+
+def test_places_that_cannot_be_meant_are_refused(photos, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    refused(ValueError, lambda: split(photos, photos / "parts"), "out must lie outside")
+    monkeypatch.chdir(photos)
+    refused(ValueError, lambda: split(".", "parts/all"), "out must lie outside")
+    refused(ValueError, lambda: split(photos / "cat", out), "one folder per class")
+    refused(ValueError, lambda: split(photos / "none", out), "there is no folder")
+    split(photos, out)
+    refused(ValueError, lambda: split(out, tmp_path / "again"), "is split already")
+    shutil.rmtree(photos / "cat"), shutil.rmtree(photos / "dog")
+    refused(
+        ValueError, lambda: split(photos, tmp_path / "new"), "at least 2 classes", "'eel' alone"
+    )
+    assert sorted(os.listdir(tmp_path)) == ["out", "photos"]
+
+
+def test_a_class_without_a_photo_is_refused_by_name(photos, tmp_path):
+    (photos / "fox").mkdir()
+    (photos / "fox/notes.txt").write_text("")
+    refused(ValueError, lambda: split(photos, tmp_path / "out"), "class 'fox' has no photo")
+    assert os.listdir(tmp_path) == ["photos"]
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for name in ("train", "valid", "ship"):
+        photo(tmp_path / "photos" / name / "0.png")
+    assert split(tmp_path / "photos", tmp_path / "out").classes == ("ship", "train", "valid")
+
+
+def test_counts_are_a_table(photos, tmp_path):
+    lines = str(split(photos, tmp_path / "out", valid=0.2, test=0.1)).splitlines()
+    assert [line.split() for line in lines] == [
+        ["class", "train", "valid", "test"],
+        ["cat", "14", "4", "2"],
+        ["dog", "3", "1", "1"],
+        ["eel", "1", "0", "0"],
+        ["together", "18", "5", "3"],
+    ]
+    assert len({len(line) for line in lines}) == 1

@@ -1,0 +1,228 @@
+"""The instructors' guide: complete for every lesson, and true to what the lessons say and print."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from inception_edu.authoring import answers
+from inception_edu.authoring.check import check
+from inception_edu.authoring.fill import FOLD
+from inception_edu.authoring.notebook import code, dumps, read, tags
+from inception_edu.authoring.stamp import lessons, stamped
+
+ROOT = Path(__file__).parents[1]
+GUIDE = ROOT / "TEACHING.md"
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+PLACE = re.compile(r"^##+ (\d+(?=\. )|Exhibit \d+(?=:)|The last room|Recap)", re.M)
+ROW = re.compile(r'^\| (\S[^|]*?) \| "([^|]+)" \| ([^|]+\?[^|]*) \| ([^|]+) \|$', re.M)
+TIMED = re.compile(r"^### (Exercise \d+): .*\n+(?:core|extra), (\d+) minutes", re.M)
+
+
+@cache
+def text() -> str:
+    return GUIDE.read_text(encoding="utf-8")
+
+
+@cache
+def minutes() -> dict[str, int]:
+    return {row[0][:2]: int(row[3]) for row in lessons(ROOT / "notebooks")}
+
+
+def part(path: Path) -> str:
+    """The hand-written part of the guide about a lesson."""
+    title = re.escape(read(path).cells[0].source.split("\n")[0].removeprefix("# "))
+    found = re.search(rf"^## {title}\n(.*?)^<!-- answers {path.name[:2]} -->$", text(), re.S | re.M)
+    assert found, f"no section '## {title}' with a key"
+    return found[1]
+
+
+@cache
+def printed(path: Path) -> list[tuple[str, str, bool]]:
+    """Of each code cell: its place (section or exhibit), what it printed, whether it drew."""
+    place, found = "start", []
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            place = [place, *PLACE.findall(FOLD.sub("", cell.source))][-1].lower()
+        else:
+            data = [out.get("data", {}) for out in cell.outputs]
+            out = "".join(out.get("text", "") for out in cell.outputs)
+            words = out + "".join(d.get("text/plain", "") for d in data)
+            found.append((place, words, any("image/png" in d for d in data)))
+    return found
+
+
+def shows(quoted: str, words: str, drawn: bool) -> bool:
+    """Whether it is a picture's title, an explorer's name, or among printed words; … stands for a
+    measured number."""
+    title = '[^"]*?'.join(map(re.escape, quoted.split("…")))
+    whole = rf'^{title}$|"{title}"' if drawn else rf"(?<!\w){title}(?!\w)"
+    return re.search(whole, words, re.M) is not None
+
+
+@every_lesson
+def test_a_lesson_has_all_the_guides_parts(path):
+    guide = part(path)
+    assert f"**{minutes()[path.name[:2]]} minutes.** *Objective:* " in guide
+    assert len(ROW.findall(guide)) >= 3
+    assert re.search(r'^\*\*Misconception\.\*\* ".+" \*The answer:\* ', guide, re.M)
+    assert "**Short of time.** " in guide
+    table = [line for line in guide.splitlines() if line.startswith("|")][2:]
+    assert [line for line in table if not ROW.match(line)] == []
+
+
+@every_lesson
+def test_every_quoted_figure_is_in_its_section_of_the_lesson(path):
+    for place, quoted, _, _ in ROW.findall(part(path)):
+        here = [found for where, *found in printed(path) if where == place]
+        assert any(shows(quoted, *found) for found in here), f"{place}: {quoted}"
+
+
+@every_lesson
+def test_before_every_figure_there_is_a_question(path):
+    rows = ROW.findall(part(path))
+    for place, words, drawn in printed(path):
+        if drawn:
+            asked = [quoted for where, quoted, _, _ in rows if where == place]
+            assert any(shows(quoted, words, True) for quoted in asked), words
+
+
+@every_lesson
+def test_minutes_saved_are_those_of_the_exercises_and_two_a_question(path):
+    sources = "\n".join(cell.source for cell in read(path).cells)
+    sources = re.sub(r"^## Exercise", "### Exercise", sources, flags=re.M)
+    saves = {name: int(n) for name, n in TIMED.findall(sources)}
+    places = [place for place, *_ in ROW.findall(part(path))]
+    saves |= {f"section {place}": 2 * places.count(place) for place in set(places)}
+    advice = part(path).split("**Short of time.** ")[1]
+    skipped = re.findall(r"(Exercise \d+|section \d+) \((\d+)", advice)
+    assert skipped and [(x, n) for x, n in skipped if saves.get(x) != int(n)] == []
+    named = re.findall(r"\*\*(Exercise \d+):", text().split(f"<!-- answers {path.name[:2]} -->")[1])
+    assert {name for name, _ in skipped if name.startswith("Ex")} <= {*named}
+
+
+@every_lesson
+def test_every_guess_exercise_and_question_is_in_the_key(path):
+    nb, key = read(path), answers.key(path)
+    assert key in text()
+    told = [out.get("text", "") for cell in code(nb) for out in cell.outputs]
+    assert len(answers.guesses(nb)) == "".join(told).count("Your guess:")
+    assert all(asked and not asked.endswith(":* ") for asked, _ in answers.guesses(nb))
+    (asked,) = (c.source for c in nb.cells if c.source.startswith("## Questions"))
+    assert len(answers.questions(nb)) == asked.count("<details>")
+    assert all(re.match(r"\d+\. ", question) and a for question, a in answers.questions(nb))
+    stubs = [cell.source for cell in code(nb) if "exercise" in tags(cell)]
+    found = answers.solutions(nb)
+    assert len({title for title, _ in found}) == len(found) == len(stubs)
+    assert all(title.startswith("Exercise ") for title, _ in found)
+    assert not {solution for _, solution in found} & {*stubs}
+
+
+def test_the_guide_is_as_stamped_with_one_key_for_each_lesson():
+    assert check(GUIDE) == []
+    assert re.findall(r"<!-- answers (\d+) -->", text()) == [path.name[:2] for path in LESSONS]
+
+
+def test_the_hand_written_part_stays_short():
+    by_hand = answers.MARKER.sub("", text()).splitlines()
+    assert len(by_hand) <= 450
+    assert len("\n".join(by_hand).split("\n## 00")[0].split()) <= 900  # a page, tables included
+
+
+def test_courses_add_up_to_the_minutes_of_their_lessons():
+    courses = re.findall(r"^\| [^|]+ \| ((?:\d\d, )*\d\d)[^|]* \| (\d+) \|$", text(), re.M)
+    rows = re.findall(r"^\|[^|]+\| (\d\d(?:,[^|]*)?) \| (\d+) \|$", text(), re.M)
+    assert len(rows) == 7 and len(courses) == 7
+    for names, total in rows:
+        assert sum(minutes()[n] for n in re.findall(r"\d\d", names)) == int(total), names
+
+
+def test_running_times_are_the_lessons_own():
+    rows = re.findall(r"^\| (\d\d) \| ([^|]+) \| ([^|]+) \|$", text(), re.M)
+    assert len(rows) >= 10
+    for number, what, times in rows:
+        (path,) = (path for path in LESSONS if path.name.startswith(number))
+        said = "\n".join(cell.source for cell in read(path).cells).lower()
+        assert [time for time in times.split("; ") if time not in said] == [], what
+
+
+def lesson(folder: Path, *cells) -> Path:
+    """A notebook of these cells in a project of its own."""
+    nb = nbformat.v4.new_notebook(cells=list(cells))
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks/01_one.ipynb").write_text(dumps(nb), encoding="utf-8")
+    return folder / "notebooks/01_one.ipynb"
+
+
+def small_lesson(folder: Path, answer="3") -> Path:
+    """A lesson with a guess, an exercise and two questions."""
+    text_cell, stub = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell("x = ...")
+    stub.metadata.tags = ["exercise"]
+    guess = nbformat.v4.new_code_cell("Guess(3).check(guess)")
+    told = f"▫ Your guess: not attempted. Answer: {answer} weights\n"
+    guess.outputs = [nbformat.v4.new_output("stream", name="stdout", text=told)]
+    fold = "<details><summary>Solution</summary>\n\n```python\nx = 7\n```\n</details>"
+    end = """## Questions
+
+<details><summary>1. Why?</summary>
+
+So.
+</details>
+
+2. How?
+<details><summary>Answer</summary>Thus.</details>"""
+    first = "# 01 One\n\n**Question:** What?\n\n**Time:** 5 minutes"
+    ask = "## 1. Weights\n\n**Guess first.** How\nmany?\n\nMore."
+    exercise = "### Exercise 1: seven"
+    texts = [text_cell(source) for source in (first, ask, exercise, fold, end)]
+    return lesson(folder, texts[0], texts[1], guess, texts[2], stub, *texts[3:])
+
+
+def test_a_key_is_made_of_guess_solution_and_questions(tmp_path):
+    assert answers.key(small_lesson(tmp_path)).splitlines() == [
+        "<details><summary>Answer key of lesson 01</summary>",
+        "",
+        "- *1. Weights:* How many? **3 weights**",
+        "",
+        "**Exercise 1: seven**",
+        "",
+        "```python",
+        "x = 7",
+        "```",
+        "",
+        "**Questions**",
+        "",
+        "1. Why? *So.*",
+        "2. How? *Thus.*",
+        "</details>",
+    ]
+
+
+def test_stamp_writes_the_key_and_check_notices_a_stale_one(tmp_path):
+    path, guide = small_lesson(tmp_path), tmp_path / "TEACHING.md"
+    guide.write_text("before\n<!-- answers 01 -->\n<!-- /answers 01 -->\nafter\n", "utf-8")
+    assert len(check(guide)) == 1 and "answer keys" in check(guide)[0]
+    guide.write_text(stamped(guide), encoding="utf-8")
+    assert check(guide) == [] and stamped(guide).count("x = 7") == 1
+    assert stamped(guide).startswith("before\n") and stamped(guide).endswith("-->\nafter\n")
+    path.write_text(path.read_text("utf-8").replace("Answer: 3", "Answer: 4"), "utf-8")
+    assert "**4 weights**" in stamped(guide) and len(check(guide)) == 1
+
+
+def test_the_command_stamps_the_guide_after_the_lessons(tmp_path, capsys):
+    from inception_edu.authoring.__main__ import main
+
+    path, guide = small_lesson(tmp_path), tmp_path / "TEACHING.md"
+    guide.write_text("<!-- answers 01 -->\n<!-- /answers 01 -->\n", "utf-8")
+    assert main(["stamp", str(path)]) == 0
+    assert answers.key(path) in guide.read_text("utf-8")
+
+
+def test_a_lesson_not_there_keeps_what_stands_between_its_markers(tmp_path):
+    small_lesson(tmp_path)
+    page = "<!-- answers 02 -->\nold\n<!-- /answers 02 -->"
+    assert answers.with_answers(page, tmp_path / "notebooks") == page
