@@ -453,7 +453,7 @@ def test_the_explorer_moves_and_tells_both_maps(classifier, photos):
         explorer.controls[name].value = value
         assert explorer.message.value == ""
         assert explorer.picture.value != before and explorer.words != told
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 1000
+        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
     assert "the rocket is bottom right" in explorer.words
 
 

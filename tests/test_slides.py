@@ -154,6 +154,14 @@ def test_slide_types_follow_the_anatomy_of_a_lesson():
     assert breaks.slide_types(lesson()) == EXPECTED.split()
 
 
+@pytest.mark.parametrize("ask", ["**Your task:** move it.", "**Guess first.** How much?"])
+def test_a_conclusion_stays_with_its_result_unless_it_goes_on_to_ask(ask):
+    cells = [text("# T"), text("Look:"), cell("f()"), text("**What we saw.** 42.")]
+    assert breaks.slide_types(new_notebook(cells=cells))[3] == "fragment"
+    cells[3].source += f"\n\n{ask}"
+    assert breaks.slide_types(new_notebook(cells=cells))[3] == "subslide"
+
+
 def test_breaks_are_written_where_the_author_chose_none_and_only_once():
     nb = lesson()
     nb.cells[9].metadata["slideshow"] = {"slide_type": "slide"}

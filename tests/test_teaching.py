@@ -111,7 +111,7 @@ def test_every_guess_exercise_and_question_is_in_the_key(path):
     assert key in text()
     told = [out.get("text", "") for cell in code(nb) for out in cell.outputs]
     assert len(answers.guesses(nb)) == "".join(told).count("Your guess:")
-    assert all(asked and not asked.endswith(":* ") for asked, _ in answers.guesses(nb))
+    assert all(asked and not asked.endswith("* ") for asked, _ in answers.guesses(nb))
     (asked,) = (c.source for c in nb.cells if c.source.startswith("## Questions"))
     assert len(answers.questions(nb)) == asked.count("<details>")
     assert all(re.match(r"\d+\. ", question) and a for question, a in answers.questions(nb))

@@ -25,7 +25,8 @@ def guesses(nb: NotebookNode) -> list[tuple[str, str]]:
         section, asked = _last(SECTION, cell, section), _last(ASKED, cell, asked)
         measured = ", measured when the page was saved" if UNCOMPARED in tags(cell) else ""
         for told in TOLD.findall("".join(out.get("text", "") for out in cell.get("outputs", []))):
-            found.append((f"*{section}:* {' '.join(asked.split())}", told + measured))
+            where = section if section.endswith("?") else f"{section}:"
+            found.append((f"*{where}* {' '.join(asked.split())}", told + measured))
     return found
 
 

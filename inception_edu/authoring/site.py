@@ -68,7 +68,8 @@ def _index(series: list[tuple[str, ...]], about: str) -> str:
 <tbody>{rows}</tbody></table>
 <p>These pages are for reading: each explorer has one slider that moves. To guess, to train and to
 be checked, open the lessons as notebooks.</p>"""
-    return _page(name, "", main, about)
+    begin = f'<a href="{_file(series[0])}">{html.escape(series[0][1])} →</a>'
+    return _page(name, begin, main, about)
 
 
 def _lesson(path: Path, series: list[tuple[str, ...]], about: str) -> str:

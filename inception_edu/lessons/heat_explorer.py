@@ -47,7 +47,7 @@ def explorer(measured: Measured) -> Explorer:
         return Maps(measured, measured.names.index(name), square)
 
     title = "Do two ways to ask where give one answer?"
-    return Explorer(controls, look, _draw, words, title=title, size=(10, 3.7), moves="square")
+    return Explorer(controls, look, _draw, words, title=title, size=(9, 3.4), moves="square")
 
 
 def _draw(fig: Figure, maps: Maps) -> None:

@@ -35,7 +35,7 @@ def words(datasets: dict[str, Dataset]) -> str:
 
 def show(datasets: dict[str, Dataset]) -> Picture:
     """Validation crops over their nearest training crops, for each way to split."""
-    return Picture(_draw, datasets, words, size=(11, 5.4))
+    return Picture(_draw, datasets, words, size=(9, 4.4))
 
 
 def _draw(fig: Figure, datasets: dict[str, Dataset]) -> None:

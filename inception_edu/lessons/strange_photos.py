@@ -52,7 +52,7 @@ def words(opened: Opened) -> str:
 def show(paths: list[Path]) -> Picture:
     """Each photo's pixels as they come, taken for 8-bit RGB, and as `read_photo` hands them out."""
     opened = {path.name: (Image.open(path), read_photo(path)) for path in paths}
-    return Picture(_draw, opened, words, size=(12, 4))
+    return Picture(_draw, opened, words, size=(9.5, 3.4))
 
 
 def _draw(fig: Figure, opened: Opened) -> None:
@@ -61,7 +61,7 @@ def _draw(fig: Figure, opened: Opened) -> None:
         pixels = np.asarray(before)
         naive = pixels[..., :3] if pixels.ndim == 3 else pixels.clip(0, 255)
         column[0].imshow(naive, vmin=0, vmax=255)
-        column[0].set_title(Path(name).stem.replace("_", " "), fontsize=14)
+        column[0].set_title(Path(name).stem.replace("_", " "), fontsize=13)
         column[0].set_xlabel(f"{before.mode}, {'x'.join(map(str, pixels.shape))}")
         column[1].imshow(np.asarray(after))
         column[1].set_xlabel(f"RGB, {'x'.join(map(str, np.asarray(after).shape))}")

@@ -56,7 +56,7 @@ class PhotoExplorer(Explorer):
             draw_predictions,
             words,
             title=title,
-            size=(11, 3.6),
+            size=(10, 3.3),
             moves="photo",
         )
         self.upload = FileUpload(accept="image/*", multiple=True, description="Upload photos")

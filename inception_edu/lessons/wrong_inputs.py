@@ -48,7 +48,7 @@ def words_damage(found: Damage) -> str:
 
 def show_damage(found: Damage) -> Picture:
     """Accuracy and confidence of each preparation."""
-    return Picture(_draw_damage, found, words_damage, size=(9, 4))
+    return Picture(_draw_damage, found, words_damage, size=(8.5, 3.4))
 
 
 def _draw_damage(fig: Figure, found: Damage) -> None:
@@ -109,7 +109,7 @@ def words_sure(found: Sure) -> str:
 
 def show_sure(found: Sure) -> Picture:
     """A histogram of confidence for each kind."""
-    return Picture(_draw_sure, found, words_sure, size=(10, 4))
+    return Picture(_draw_sure, found, words_sure, size=(9, 3.4))
 
 
 def _draw_sure(fig: Figure, found: Sure) -> None:

@@ -20,8 +20,9 @@ CELLS = f"""() => [...{NOTEBOOK}.content.model.cells].map(cell => ({{
 # An error ends Run All: no other cell will get a number.
 DONE = f"""() => {{
   const code = [...{NOTEBOOK}.content.model.cells].filter(cell => cell.type === 'code');
-  return code.every(cell => !cell.sharedModel.getSource().trim() || cell.executionCount)
-    || code.some(cell => cell.outputs.toJSON().some(out => out.output_type === 'error')) }}"""
+  const failed = out => Array.from({{length: out.length}}, (_, i) => out.get(i).type === 'error');
+  return code.every(cell => cell.executionCount || !cell.sharedModel.getSource().trim())
+    || code.some(cell => failed(cell.outputs).includes(true)) }}"""
 RUN = f"""([i, source]) => {{
   const notebook = {NOTEBOOK}.content;
   if (source !== null) notebook.model.cells.get(i).sharedModel.setSource(source);
@@ -73,7 +74,7 @@ class LessonPage:
         # Not awaited (the braces): the wait below has a time limit.
         self.page.evaluate("() => {window.jupyterapp.commands.execute('notebook:run-all-cells')}")
         with suppress(Exception):  # out of time: the next line says where
-            self.page.wait_for_function(DONE, timeout=within * 1000)
+            self.page.wait_for_function(DONE, timeout=within * 1000, polling=500)
         assert self.page.evaluate(DONE), f"Run All takes over {within} s, at {self.unfinished()}"
         self.lap("Run All")
 
@@ -88,7 +89,7 @@ class LessonPage:
         """Run cell i, with another source if one is given."""
         before = self.cells()[i]["count"]
         self.page.evaluate(RUN, [i, source])
-        self.page.wait_for_function(RAN, arg=[i, before])
+        self.page.wait_for_function(RAN, arg=[i, before], polling=100)
 
     def complaints(self) -> list[str]:
         """Errors and everything on stderr, each with the cell that it came from."""
