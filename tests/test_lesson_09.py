@@ -231,9 +231,9 @@ def test_six_strange_files_are_one_photo_and_three_are_none(tmp_path):
     assert [path.name for path, _ in found.rejected] == ["cut_off.jpg", "empty.jpg", "letter.jpg"]
     picture = strange_photos.show(found.paths)
     rows = [line.split() for line in picture.words.splitlines()]
-    assert "sideways.jpg RGB 100x150 RGB 150x100".split() in rows
-    assert "sixteen_bits.png I;16 150x100 RGB 150x100".split() in rows
-    assert "transparent.png RGBA 150x100 RGB 150x100".split() in rows
+    assert "sideways.jpg RGB 48x72 RGB 72x48".split() in rows
+    assert "sixteen_bits.png I;16 72x48 RGB 72x48".split() in rows
+    assert "transparent.png RGBA 72x48 RGB 72x48".split() in rows
 
 
 @pytest.fixture(scope="module")

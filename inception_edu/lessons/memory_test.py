@@ -10,7 +10,7 @@ from inception_edu.cost import text_table
 from inception_edu.data import Dataset, Split
 from inception_edu.figures import COLOURS, Picture
 
-MOST, EDGE = 12, 3  # crops in a row of the figure; pixels around each
+MOST, EDGE = 10, 3  # crops in a row of the figure; pixels around each
 
 
 def nearest(train: Split, valid: Split) -> Tensor:

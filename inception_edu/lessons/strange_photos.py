@@ -10,7 +10,7 @@ from inception_edu.cost import text_table
 from inception_edu.figures import Picture
 from inception_edu.photos import read_photo
 
-SIDES = 150, 100  # pixels of the photos in the folder
+SIDES = 72, 48  # pixels of the photos in the folder
 UPRIGHT, SIDEWAYS = 0x0112, 6  # EXIF's tag for orientation; turn a quarter to the right
 
 
@@ -52,7 +52,7 @@ def words(opened: Opened) -> str:
 def show(paths: list[Path]) -> Picture:
     """Each photo's pixels as they come, taken for 8-bit RGB, and as `read_photo` hands them out."""
     opened = {path.name: (Image.open(path), read_photo(path)) for path in paths}
-    return Picture(_draw, opened, words, size=(9.5, 3.4))
+    return Picture(_draw, opened, words, size=(9.5, 3.3))
 
 
 def _draw(fig: Figure, opened: Opened) -> None:
@@ -62,9 +62,8 @@ def _draw(fig: Figure, opened: Opened) -> None:
         naive = pixels[..., :3] if pixels.ndim == 3 else pixels.clip(0, 255)
         column[0].imshow(naive, vmin=0, vmax=255)
         column[0].set_title(Path(name).stem.replace("_", " "), fontsize=13)
-        column[0].set_xlabel(f"{before.mode}, {'x'.join(map(str, pixels.shape))}")
+        column[0].set_xlabel(f"{before.mode}\n{'x'.join(map(str, pixels.shape))}")
         column[1].imshow(np.asarray(after))
-        column[1].set_xlabel(f"RGB, {'x'.join(map(str, np.asarray(after).shape))}")
         for ax in column:
             ax.set(xticks=[], yticks=[])
     fig.suptitle(f"{len(opened)} files, one photo: only read_photo finds it", weight="bold")

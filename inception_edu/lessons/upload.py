@@ -56,7 +56,7 @@ class PhotoExplorer(Explorer):
             draw_predictions,
             words,
             title=title,
-            size=(10, 3.3),
+            size=(9.4, 3.1),
             moves="photo",
         )
         self.upload = FileUpload(accept="image/*", multiple=True, description="Upload photos")
