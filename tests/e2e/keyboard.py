@@ -1,5 +1,9 @@
 """An explorer used by the keyboard alone: Tab from control to control, keys that move them."""
 
+from inception_edu.lab import ROOT
+
+PHOTO = ROOT / "inception_edu" / "assets" / "photos" / "coffee.jpg"
+
 STATE = """box => {
   const picture = box.querySelector('img'), canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
@@ -10,12 +14,13 @@ CONTROLS = """box => [...box.children]
 # Which part of the box has the focus (-1: none), and what has it.
 FOCUS = """box => {
   const at = document.activeElement;
-  const [low, high, now] = ['min', 'max', 'now'].map(x => at.getAttribute('aria-value' + x));
+  const [high, now] = ['max', 'now'].map(x => at.getAttribute('aria-value' + x));
   const last = at.tagName === 'SELECT' && at.selectedIndex === at.options.length - 1;
   const taken = at.matches('.widget-readout, .mod-active');  // to type in, or pressed already
+  const kind = at.matches('.widget-upload') ? 'upload' : at.getAttribute('role') ?? at.type;
   return {
     part: [...box.children].findIndex(part => part.contains(at)),
-    kind: taken ? '' : at.getAttribute('role') ?? at.type, last: last || (now && now === high) }}"""
+    kind: taken ? '' : kind, last: last || (now && now === high) }}"""
 
 
 def tour(page, explorer) -> tuple[int, list[tuple[bool, bool]]]:
@@ -39,15 +44,21 @@ def tour(page, explorer) -> tuple[int, list[tuple[bool, bool]]]:
 
 
 def move(page, explorer, focus: dict) -> tuple[bool, bool]:
-    """Move the control in focus; whether picture and words changed."""
+    """Move the control in focus, or upload a photo; whether picture and words changed."""
     before = explorer.evaluate(STATE)
-    for key in keys(focus):
-        page.keyboard.press(key)
-    for _ in range(100):
+    if focus["kind"] == "upload":
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Space")
+        chooser.value.set_files(PHOTO)
+    else:
+        for key in keys(focus):
+            page.keyboard.press(key)
+    picture = words = False
+    left = 20  # seconds; once one of the two has changed, the other has 2
+    while left > 0 and not (picture and words):
         page.wait_for_timeout(100)
         picture, words = map(str.__ne__, before, explorer.evaluate(STATE))
-        if picture and words:
-            break
+        left = min(left - 0.1, 2 if picture or words else left)
     return picture, words
 
 
