@@ -82,6 +82,15 @@ def refused(error: type, call, *words: str) -> None:
     assert "\n" not in message and all(word in message for word in words), message
 
 
+def moved(explorer, **values) -> None:
+    """Setting these controls changes an explorer's picture and words, without an error."""
+    before, told = explorer.picture.value, explorer.words
+    for name, value in values.items():
+        explorer.controls[name].value = value
+    assert explorer.message.value == ""
+    assert explorer.picture.value != before and explorer.words != told
+
+
 def randomise(model, seed=0):
     """Draw everything in a network anew: at its start the output hardly depends on the image."""
     import torch

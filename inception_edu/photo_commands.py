@@ -35,8 +35,8 @@ def predict(args: argparse.Namespace) -> int:
     if args.figure and Path(args.figure).suffix.lower() != ".png":
         raise ValueError(f"figure must be a .png file, got {args.figure!r}")
     classifier = load_classifier(args.checkpoint, device=args.device)
-    paths, top = _each(args.photos), min(args.top or TOP, len(classifier.classes))
-    found, failed, wide = {}, 0, max(len(shown(path)) for path in paths)
+    paths, found, failed = _each(args.photos), {}, 0
+    wide = max(len(shown(path)) for path in paths)
     for path in paths:
         try:
             photo = read_photo(path, at_least=classifier.resize)
@@ -44,9 +44,7 @@ def predict(args: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
             failed += 1
             continue
-        chances, labels = classifier.probabilities(photo).topk(top)
-        best = [classifier.classes[label] for label in labels]
-        found[path] = list(zip(best, chances.tolist(), strict=True))
+        found[path] = classifier.most_probable(photo, args.top or TOP)
         _tell(path, found[path], wide, first=len(found) == 1)
     _leave(found, classifier, args)
     return 1 if failed else 0

@@ -43,6 +43,11 @@ class Classifier:
         """Of each class (classes,), on the CPU; grey photos and others are taken alike."""
         return logits_of(self.model(self.prepare(photo)))[0].softmax(0).cpu()
 
+    def most_probable(self, photo: Image.Image, top: int) -> list[tuple[str, float]]:
+        """Class and probability of the `top` classes, or of all there are, the best first."""
+        chances, labels = self.probabilities(photo).topk(min(top, len(self.classes)))
+        return list(zip([self.classes[k] for k in labels], chances.tolist(), strict=True))
+
 
 def load_classifier(checkpoint: str | os.PathLike, *, device: str = "cpu") -> Classifier:
     """What a run saved, in evaluation mode; nothing but the checkpoint is needed.

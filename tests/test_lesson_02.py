@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from conftest import moved
 from inception_edu.cost import conv_cost, layer_table, receptive_field
 from inception_edu.data import Split, load
 from inception_edu.figures import render
@@ -325,11 +326,7 @@ def test_the_mute_explorer_looks_up_every_choice_and_its_picture_changes(muted):
     assert options == [("none", *muting.BRANCHES), ("all", *muting.BLOCKS)]
     choices = [("branch5x5", "all"), ("branch5x5", "3a"), ("branch_pool", "3a"), ("none", "3a")]
     for branch, block in choices:
-        before, told = explorer.picture.value, explorer.words
-        explorer.controls["branch"].value = branch
-        explorer.controls["block"].value = block
-        assert explorer.message.value == ""
-        assert explorer.picture.value != before and explorer.words != told
+        moved(explorer, branch=branch, block=block)
         assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
         for name in muting.BRANCHES:
             share = muted[name, block].trace() / muted[name, block].sum()

@@ -5,6 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
+from conftest import moved
 from inception_edu.cost import layer_table, receptive_field
 from inception_edu.figures import render
 from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception
@@ -319,10 +320,7 @@ def test_moving_the_explorers_controls_changes_picture_and_words(paper):
     assert list(explorer.controls["name"].options) == BLOCKS
     assert explorer.values == dict(name="3a", side=224)
     for name, value in (("name", "3b"), ("side", 320), ("name", "5b"), ("side", 96)):
-        before, told = explorer.picture.value, explorer.words
-        explorer.controls[name].value = value
-        assert explorer.message.value == ""
-        assert explorer.picture.value != before and explorer.words != told
+        moved(explorer, **{name: value})
         assert struct.unpack(">II", explorer.picture.value[16:24]) == (900, 380)
 
 

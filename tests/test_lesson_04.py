@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from conftest import moved
 from inception_edu.authoring.measure import table
 from inception_edu.data import load
 from inception_edu.figures import render
@@ -299,11 +300,7 @@ def test_the_explorer_looks_up_every_setting_and_its_picture_changes(grid):
     assert explorer.controls["start"].options == tuple(STARTS)
     settings = [(start, norm) for start in STARTS for norm in ("batch norm", "none")]
     for (start, norm), head in zip(settings, ("aux1", "aux1", "all") * 2, strict=True):
-        before, told = explorer.picture.value, explorer.words
-        for name, value in dict(start=start, norm=norm, head=head).items():
-            explorer.controls[name].value = value
-        assert explorer.message.value == ""
-        assert explorer.picture.value != before and explorer.words != told
+        moved(explorer, start=start, norm=norm, head=head)
         assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
         runs = grid[Setting(start, norm != "none")]
         assert f"conv1 gets {gradients.kept(runs):.1e} of what 5b gets" in explorer.words

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from conftest import moved
 from inception_edu.data import load
 from inception_edu.figures import render
 from inception_edu.lessons import (
@@ -232,10 +233,7 @@ def test_the_schedule_explorer_follows_its_controls():
     explorer = schedules.schedule_explorer()
     assert "peak            step 51   rate 0.1993" in explorer.words
     for name, value in (("schedule", "cosine"), ("warm_up", 0.1), ("lr", 0.4)):
-        before, told = explorer.picture.value, explorer.words
-        explorer.controls[name].value = value
-        assert explorer.message.value == ""
-        assert explorer.picture.value != before and explorer.words != told
+        moved(explorer, **{name: value})
         assert struct.unpack(">II", explorer.picture.value[16:24]) == (800, 360)
     assert "three quarters  step 150" in explorer.words
     recipe = Recipe(steps=200, schedule="cosine", warm_up=0.1, lr=0.4)

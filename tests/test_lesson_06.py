@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d, max_pool2d
 
+from conftest import moved
 from inception_edu.authoring.measure import table
 from inception_edu.cost import receptive_field
 from inception_edu.figures import render
@@ -198,10 +199,7 @@ def test_the_explorer_starts_at_the_papers_place_and_its_picture_changes():
     assert explorer.values == dict(n=7, split="1xn + nx1", c=192, grid=17)
     assert "1x7 + 7x1 against 7x7: MACs 71 % less, time " in explorer.words
     for name, value in dict(c=32, grid=8, n=5, split="only 3x3").items():
-        before, told = explorer.picture.value, explorer.words
-        explorer.controls[name].value = value
-        assert explorer.message.value == ""
-        assert explorer.picture.value != before and explorer.words != told
+        moved(explorer, **{name: value})
         assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
     assert "only 3x3 against 5x5: MACs 28 % less" in explorer.words
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from conftest import moved
 from inception_edu.authoring.measure import table
 from inception_edu.calibration import expected_calibration_error
 from inception_edu.evaluation import Evaluation
@@ -276,10 +277,7 @@ def test_the_explorer_starts_at_the_papers_values_and_every_slider_moves_it():
     assert "0.9001 for the label, 0.0001 for each of 999 others" in explorer.words
     assert "optimal logit gap: 9.105; at gap 3.0 the gradient pushes up by" in explorer.words
     for name, value in dict(gap=12.0, classes=10, eps=0.5).items():
-        before, told = explorer.picture.value, explorer.words
-        explorer.controls[name].value = value
-        assert explorer.message.value == ""
-        assert explorer.picture.value != before and explorer.words != told
+        moved(explorer, **{name: value})
     assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 1100
     assert "optimal logit gap: 2.398; at gap 12.0 the gradient pulls back" in explorer.words
     explorer.controls["gap"].value = 2.4

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from conftest import moved
 from inception_edu.authoring.measure import table
 from inception_edu.cost import layer_table
 from inception_edu.factorised import AuxHead
@@ -376,10 +377,7 @@ def test_the_explorer_of_the_rule_is_moved_by_every_control():
     assert explorer.values == dict(gradient=1.0, epsilon=1.0, form="TensorFlow")
     assert "step 20     0.7071" in explorer.words
     for name, value in dict(form="PyTorch", gradient=0.1, epsilon=1e-8).items():
-        before, told = explorer.picture.value, explorer.words
-        explorer.controls[name].value = value
-        assert explorer.message.value == ""
-        assert explorer.picture.value != before and explorer.words != told
+        moved(explorer, **{name: value})
     assert "RMSProp's last step is 10 times SGD's" in explorer.words
 
 
@@ -437,10 +435,7 @@ def test_the_explorer_of_stems_is_moved_by_every_control():
     assert explorer.values == dict(side=299, stem=299, variant="paper")
     assert "299 -> 149 -> 147 -> 73 -> 71 -> 35 -> 17 -> 8 -> 1" in explorer.words
     for name, value in dict(side=79, stem=79, variant="torchvision").items():
-        before, told = explorer.picture.value, explorer.words
-        explorer.controls[name].value = value
-        assert explorer.message.value == ""
-        assert explorer.picture.value != before and explorer.words != told
+        moved(explorer, **{name: value})
     assert "5,361,703,520 MACs, 93.8% of what 299 pixels cost" in explorer.words
     explorer.controls["stem"].value = 299
     assert '"79 pixels: the last block sees 1x1"' in explorer.plain

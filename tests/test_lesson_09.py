@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import randomise
+from conftest import moved, randomise
 from inception_edu import weights
 from inception_edu.authoring.notebook import code, read
 from inception_edu.data import load
@@ -449,10 +449,7 @@ def test_the_explorer_moves_and_tells_both_maps(classifier, photos):
     assert explorer.values == dict(name="astronaut", square=16)
     assert "the astronaut is top left" in explorer.words
     for name, value in dict(name="rocket", square=8).items():
-        before, told = explorer.picture.value, explorer.words
-        explorer.controls[name].value = value
-        assert explorer.message.value == ""
-        assert explorer.picture.value != before and explorer.words != told
+        moved(explorer, **{name: value})
         assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
     assert "the rocket is bottom right" in explorer.words
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from inception_edu.authoring.__main__ import execute
 from inception_edu.authoring.check import check
+from inception_edu.authoring.execution import execute
 from inception_edu.authoring.fill import FOLD, fill
 from inception_edu.authoring.notebook import code, read, tags
 

@@ -28,13 +28,17 @@ def slide_types(nb: NotebookNode) -> list[str]:
         kind = kind or _rule(cell, shown, asked)
         types.append(kind)
         if kind not in ("skip", "notes"):
-            shown, asked = cell, is_guess(cell) or "**Guess first.**" in cell.source
+            shown, asked = cell, _asks(cell)
     return types
 
 
 def is_guess(cell: NotebookNode) -> bool:
     """Whether it is the cell that a learner's guess is put into."""
     return cell.cell_type == "code" and cell.source.startswith("guess")
+
+
+def _asks(cell: NotebookNode) -> bool:
+    return is_guess(cell) or "**Guess first.**" in cell.source
 
 
 def _rule(cell: NotebookNode, shown: NotebookNode | None, asked: bool) -> str:
@@ -78,5 +82,5 @@ def faults(nb: NotebookNode) -> list[str]:
             found.append(
                 f"cell {i} shows the answer beside the guess of cell {asked}: make it a subslide"
             )
-        asked = i if is_guess(cell) or "**Guess first.**" in cell.source else None
+        asked = i if _asks(cell) else None
     return found

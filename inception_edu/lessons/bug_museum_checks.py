@@ -14,9 +14,10 @@ from inception_edu.lessons import (
     suspects_loud as loud,
     suspects_quiet as quiet,
 )
+from inception_edu.lessons.bug_museum import norm_as_it_was
 from inception_edu.lessons.museum_guard import Case, guard
 
-plain, eps_n = partial(nn.BatchNorm2d, eps=1e-5), lambda n: nn.BatchNorm2d(n, n)
+plain = partial(nn.BatchNorm2d, eps=1e-5)
 bare_5x5 = partial(count.without_relu, last="branch5x5")
 once, not_here = (lambda mean, std: (mean, std)), (lambda mean, std: (0.0, 1.0))
 
@@ -94,9 +95,9 @@ CASES = {
     "12": Case(
         [loud.block(), loud.block(partial(silent.with_norm, norm=plain))],
         {
-            "eps = channels everywhere": loud.block(partial(silent.with_norm, norm=eps_n)),
+            "eps = channels everywhere": loud.block(partial(silent.with_norm, norm=norm_as_it_was)),
             "eps = channels in the 5x5 branch": loud.block(
-                partial(silent.with_norm, norm=eps_n, where="5x5")
+                partial(silent.with_norm, norm=norm_as_it_was, where="5x5")
             ),
         },
     ),

@@ -61,13 +61,6 @@ def go_on(saved: dict, model: nn.Module, optimiser: object, schedule: object) ->
     model.load_state_dict(saved["model"])
 
 
-def go_on_whole(saved: dict, model: nn.Module, optimiser: object, schedule: object) -> None:
-    """Put back all that the next step reads."""
-    parts = dict(model=model, optimiser=optimiser, schedule=schedule)
-    for name, part in parts.items():
-        part.load_state_dict(saved[name])
-
-
 @cache
 def images(n: int) -> tuple[Tensor, Tensor]:
     """The first n validation images of Fashion-MNIST, normalised, and their labels."""

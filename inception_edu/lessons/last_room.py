@@ -4,10 +4,10 @@ import random
 from collections.abc import Callable
 
 import torch
-from torch import nn
 
 from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception, Row
 from inception_edu.layers import Concat, check_whole
+from inception_edu.lessons.bug_museum import norm_as_it_was
 from inception_edu.lessons.exhibits_count import without_relu
 from inception_edu.lessons.exhibits_silent import with_norm
 
@@ -16,9 +16,7 @@ SPOILT: dict[str, Callable[[int, Row], Concat]] = {  # kind of bug -> a block th
     "kernel": lambda c_in, row: Inception(c_in, row, k5=3),
     "width": lambda c_in, row: Inception(c_in, row._replace(n3x3_reduce=row.n3x3_reduce - 16)),
     "relu": lambda c_in, row: without_relu(Inception(c_in, row), last="branch5x5"),
-    "eps": lambda c_in, row: with_norm(
-        Inception(c_in, row), lambda n: nn.BatchNorm2d(n, n), "branch3x3"
-    ),
+    "eps": lambda c_in, row: with_norm(Inception(c_in, row), norm_as_it_was, "branch3x3"),
 }
 KINDS = {
     "kernel": "a kernel is smaller than its branch's name says",

@@ -50,14 +50,20 @@ def scoring(*, softmax: bool) -> Make:
     return make
 
 
-def resuming(*parts: str) -> Make:
-    """`train`, which puts back these parts of a checkpoint."""
+def putting_back(*parts: str) -> Callable:
+    """What puts these parts of a checkpoint back."""
 
     def restore(saved: dict, model: nn.Module, optimiser: object, schedule: object) -> None:
         there = dict(model=model, optimiser=optimiser, schedule=schedule)
         for name in parts:
             there[name].load_state_dict(saved[name])
 
+    return restore
+
+
+def resuming(*parts: str) -> Make:
+    """`train`, which puts back these parts of a checkpoint."""
+    restore = putting_back(*parts)
     return lambda seed: (curve.trainer(restore, seed=seed, c=WIDTHS[seed]),)
 
 

@@ -68,10 +68,7 @@ class PhotoExplorer(Explorer):
 
     def _look(self, network: str, photo: str) -> list[Seen]:
         classifier, picture = self.networks[network], self.photos[photo]
-        chances, labels = classifier.probabilities(picture).topk(min(TOP, len(classifier.classes)))
-        names = [classifier.classes[label] for label in labels]
-        best = list(zip(names, chances.tolist(), strict=True))
-        return [look(classifier, picture, photo, best)]
+        return [look(classifier, picture, photo, classifier.most_probable(picture, TOP))]
 
     def _on_upload(self, change: object) -> None:
         found, failed = read_files(self.upload.value)
