@@ -21,12 +21,12 @@ test: .venv/installed
 
 # Lectures and hand-outs, into build/: ARGS="notebooks/NN_name.ipynb" for one lesson.
 slides site: .venv/installed
-	$(PY) -m inception_edu.authoring $@ $(ARGS)
+	$(PY) -m authoring $@ $(ARGS)
 
 # The notebooks once more, every exercise answered by its folded solution.
 filled: .venv/installed
 	@rm -rf build/filled
-	$(PY) -m inception_edu.authoring fill --out build/filled
+	$(PY) -m authoring fill --out build/filled
 	$(PY) -m pytest -q --nbval build/filled
 
 # The notebooks as in Colab: the oldest versions, in an environment of their own.
@@ -41,7 +41,7 @@ test-all: test filled colab
 	$(MAKE) slides site e2e ARGS=
 
 run: .venv/installed
-	@$(PY) -m inception_edu.authoring run $(ARGS)
+	@$(PY) -m authoring run $(ARGS)
 
 # The stamp is newer than the two lists of dependencies once they are installed: then make skips this.
 .venv/installed: requirements.txt pyproject.toml

@@ -68,7 +68,9 @@ def pytest_configure(config) -> None:
 @pytest.fixture(scope="module")
 def one_thread():
     """Tiny networks run faster on one thread, on a busy machine several times."""
-    from inception_edu.devices import cpu_threads  # torch: not needed to validate notebooks
+    from inception_edu.training.devices import (
+        cpu_threads,  # torch: not needed to validate notebooks
+    )
 
     with cpu_threads(1):
         yield

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-from inception_edu.lab import run_lab, run_restore
+from inception_edu.commands.lab import run_lab, run_restore
 
 
 class Parser(argparse.ArgumentParser):
@@ -149,8 +149,8 @@ def main(argv: list[str] | None = None) -> int:
             return run_lab(args, rest)
         if args.command == "restore":
             return run_restore(args)
-        room = "photo_commands" if args.command in ("split", "predict") else "commands"
-        commands = importlib.import_module(f"inception_edu.{room}")  # torch takes seconds
+        room = "photos" if args.command in ("split", "predict") else "train"
+        commands = importlib.import_module(f"inception_edu.commands.{room}")  # torch takes seconds
         return getattr(commands, args.command)(args)
     except (ValueError, TypeError, FileExistsError) as error:
         top.error(" ".join(str(error).split()))

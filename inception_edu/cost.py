@@ -14,7 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from inception_edu.layers import Concat, check_count, kernel_size, pair, same_padding
+from inception_edu.checks import check_count
+from inception_edu.layers import Concat, kernel_size, pair, same_padding
 
 
 class Cost(NamedTuple):

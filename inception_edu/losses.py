@@ -1,17 +1,159 @@
 """Losses over a network's main head and its auxiliary heads; label smoothing is smoothing.py's."""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from inception_edu.calibration import expected_calibration_error as expected_calibration_error
+from inception_edu.checks import check_choice, check_count
 from inception_edu.network import Outputs
-from inception_edu.smoothing import (
-    LabelSmoothingCrossEntropy as LabelSmoothingCrossEntropy,
-    check_smoothing,
-    smoothed_targets as smoothed_targets,
-)
+
+
+def check_smoothing(name: str, eps: float) -> None:
+    """Raise TypeError or ValueError unless `eps` is a number of at least 0 and below 1."""
+    if isinstance(eps, bool) or not isinstance(eps, (int, float)):
+        raise TypeError(f"{name} must be a number, got {eps!r}")
+    if not 0 <= eps < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, got {eps}; [V3] uses 0.1")
+
+
+def smoothed_targets(
+    labels: Tensor, num_classes: int, eps: float = 0.1, *, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """The smoothed distribution q' of each label: (n,) whole numbers -> (n, num_classes), sums 1.
+
+    Raises TypeError for labels that are not whole numbers; ValueError for eps outside [0, 1),
+    fewer than 2 classes, and a label outside 0 .. num_classes - 1.
+    """
+    check_smoothing("eps", eps)
+    check_classes(labels, num_classes)
+    hot = labels[:, None] == torch.arange(num_classes, device=labels.device)
+    return (1 - eps) * hot.to(dtype) + eps / num_classes
+
+
+def check_classes(labels: Tensor, num_classes: int) -> None:
+    """Raise TypeError or ValueError unless `labels` (n,) name some of two classes or more."""
+    if num_classes < 2:
+        raise ValueError(f"there must be at least 2 classes, got {num_classes}")
+    kind = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+    if kind not in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64):
+        raise TypeError(f"labels must be a tensor of whole numbers (torch.int64), got {kind}")
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(f"labels must have shape (n,) with n > 0, got {tuple(labels.shape)}")
+    low, high = labels.min().item(), labels.max().item()
+    if low < 0 or high >= num_classes:
+        raise ValueError(
+            f"labels must be from 0 to {num_classes - 1} for {num_classes} classes, "
+            f"got {low} to {high}"
+        )
+
+
+def check_logits(logits: Tensor, labels: Tensor) -> None:
+    """Raise TypeError or ValueError unless logits (n, K) and labels (n,) belong together."""
+    if logits.ndim != 2 or not logits.is_floating_point():
+        found = f"{tuple(logits.shape)}, {logits.dtype}"
+        raise ValueError(f"logits must be floating point of shape (n, classes), got {found}")
+    check_classes(labels, logits.shape[1])
+    if len(labels) != len(logits):
+        raise ValueError(f"got {len(logits)} rows of logits and {len(labels)} labels")
+
+
+def mixed_targets(log_p: Tensor, labels: Tensor, eps: float, weight: Tensor) -> Tensor:
+    """Cross-entropy with the smoothed targets: the mean of -sum_k q'(k) log p(k)."""
+    q = smoothed_targets(labels, log_p.shape[1], eps, dtype=log_p.dtype)
+    return -(weight * q * log_p).sum() / weight[labels].sum()
+
+
+def two_terms(log_p: Tensor, labels: Tensor, eps: float, weight: Tensor) -> Tensor:
+    """(1 - eps) times the cross-entropy plus eps times that with the uniform distribution."""
+    share = weight[labels]
+    true = -(share * log_p[torch.arange(len(labels)), labels]).sum() / share.sum()
+    uniform = -(weight * log_p).mean(dim=1).sum() / share.sum()
+    return (1 - eps) * true + eps * uniform
+
+
+def kl_and_entropy(log_p: Tensor, labels: Tensor, eps: float, weight: Tensor) -> Tensor:
+    """KL divergence from q' to p, which learning lowers, plus the entropy of q', a constant."""
+    q = smoothed_targets(labels, log_p.shape[1], eps, dtype=log_p.dtype)
+    divergence = (weight * (torch.xlogy(q, q) - q * log_p)).sum()
+    entropy = -(weight * torch.xlogy(q, q)).sum()  # of the targets alone: the loss's floor
+    return (divergence + entropy) / weight[labels].sum()
+
+
+FORMS: dict[str, Callable[..., Tensor]] = {
+    "mixed targets": mixed_targets,
+    "two terms": two_terms,
+    "kl": kl_and_entropy,
+}
+
+
+class LabelSmoothingCrossEntropy(nn.Module):
+    """The mean label-smoothed loss: logits (n, K), labels (n,) -> scalar, in a form of FORMS.
+
+    `weight` (K,) weighs the classes as in torch: the sum is divided by the labels' weights.
+    """
+
+    def __init__(
+        self, eps: float = 0.1, *, weight: Tensor | None = None, form: str = "mixed targets"
+    ) -> None:
+        super().__init__()
+        check_smoothing("eps", eps)
+        check_choice("form", form, FORMS)
+        self.eps, self.form = eps, form
+        self.register_buffer("weight", weight)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        check_logits(logits, labels)
+        log_p = logits.log_softmax(dim=1)
+        weight = log_p.new_ones(logits.shape[1]) if self.weight is None else self.weight
+        if weight.shape != log_p.shape[1:]:
+            shape, classes = tuple(weight.shape), logits.shape[1]
+            raise ValueError(f"weight must have shape ({classes},), one a class, got {shape}")
+        return FORMS[self.form](log_p, labels.long(), self.eps, weight)
+
+    def extra_repr(self) -> str:
+        return f"eps={self.eps}, form={self.form!r}"
+
+
+class Bin(NamedTuple):
+    """The predictions whose confidence lies in (low, high]: how many, mean confidence, share that
+    was right; both are 0 where there are none."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(logits: Tensor, labels: Tensor, *, bins: int = 15) -> list[Bin]:
+    """The reliability curve of logits (n, K) and labels (n,), over `bins` equal parts of (0, 1]."""
+    check_count(bins=bins)
+    check_logits(logits, labels)
+    confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
+    right = (predicted == labels).double()
+    number = (confidence * bins).ceil().long().clamp(1, bins)
+    found = []
+    for i in range(1, bins + 1):
+        there = number == i
+        n = int(there.sum())
+        means = (v[there].mean().item() if n else 0.0 for v in (confidence, right))
+        found.append(Bin((i - 1) / bins, i / bins, n, *means))
+    return found
+
+
+def expected_calibration_error(logits: Tensor, labels: Tensor, *, bins: int = 15) -> float:
+    """The mean distance between confidence and accuracy over the bins, weighed by their counts.
+
+    0 is perfect, 1 the worst. Takes logits (n, K) and labels (n,); raises TypeError or ValueError
+    as `smoothing.check_logits` does.
+    """
+    curve = reliability(logits, labels, bins=bins)
+    return sum(b.count * abs(b.confidence - b.accuracy) for b in curve) / len(labels)
+
 
 AUX_WEIGHT = 0.3  # of each auxiliary head's loss ([G] section 5)
 

@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from inception_edu import checkpoints
-from inception_edu.devices import pick_device
-from inception_edu.layers import check_whole
+from inception_edu.checks import check_count, check_whole
+from inception_edu.data import normalise
+from inception_edu.data.photos import middle
 from inception_edu.losses import logits_of
 from inception_edu.network import Network
-from inception_edu.photos import middle
-from inception_edu.pixels import normalise
+from inception_edu.training import checkpoints
+from inception_edu.training.devices import pick_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,10 @@ def load_classifier(checkpoint: str | os.PathLike, *, device: str = "cpu") -> Cl
 def pretrained(name: str = "googlenet", *, device: str = "cpu") -> Classifier:
     """Our "googlenet" or "inception_v3" with torchvision's weights for the 1,000 classes of
     ImageNet. OSError where they cannot be downloaded."""
-    from inception_edu.weights import KNOWN, load_torchvision  # torchvision takes seconds
+    from inception_edu.torchvision_weights import (  # torchvision takes seconds
+        KNOWN,
+        load_torchvision,
+    )
 
     model = load_torchvision(name).to(pick_device(device))
     half, known = (0.5,) * 3, KNOWN[name]
@@ -117,3 +120,54 @@ def _linear_after_mean(model: nn.Module) -> nn.Linear:
             f"grid and a linear layer, got {type(model).__name__}"
         )
     return layers[-1]
+
+
+TORCHVISION = {"googlenet-torchvision": "googlenet", "inception-v3-torchvision": "inception_v3"}
+
+
+def new_head(model: nn.Module, num_classes: int) -> Network:
+    """The same network with fresh last layers, for other classes; the given one stays as it is.
+
+    Stem, body and what the aux heads have before their last layer keep their weights. ValueError
+    for a network that is not of this package.
+    """
+    if not isinstance(model, Network):
+        names = "GoogLeNet, InceptionV2 or InceptionV3"
+        raise ValueError(f"model must be a {names}, got {type(model).__name__}")
+    check_count(num_classes=num_classes)
+    fresh = type(model)(**model.arguments | dict(num_classes=num_classes))
+    return adopt(fresh, model).to(next(model.parameters()).device)
+
+
+@torch.no_grad()
+def adopt(model: Network, learned: Network, *, head: bool = False) -> Network:
+    """Copy into `model` all that `learned` knows, its last layers only with `head`.
+
+    Aux heads that one of the two does not have are left alone; ValueError where networks differ.
+    """
+    free = ("aux", "num_classes")
+    for name, ours in model.arguments.items():
+        theirs = learned.arguments.get(name)
+        if type(model) is not type(learned) or (theirs != ours and name not in free):
+            told = ", ".join(f"{key}={value!r}" for key, value in learned.arguments.items())
+            raise ValueError(
+                f"the weights are of {type(learned).__name__}({told}), the network to begin with "
+                f"is {type(model).__name__}({name}={ours!r}); choose the same network"
+            )
+    weights, mine = learned.state_dict(), model.state_dict()
+    for name, value in mine.items():
+        if name in weights and (head or ".linear." not in name):
+            value.copy_(weights[name])
+    return model
+
+
+def starting_point(weights: str, model: str) -> Classifier:
+    """What a checkpoint, or torchvision's weights for the model of that name, has learned."""
+    if weights != "torchvision":
+        return load_classifier(weights)
+    if model not in TORCHVISION:
+        raise ValueError(
+            f"torchvision has weights for {' and '.join(TORCHVISION)}, got model {model}; for "
+            "another one give a checkpoint"
+        )
+    return pretrained(TORCHVISION[model])

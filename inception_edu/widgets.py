@@ -8,9 +8,9 @@ from collections.abc import Callable
 import ipywidgets
 from IPython.display import display
 
+from inception_edu.checks import check_choice
 from inception_edu.figures import Draw, describe, draw_curves, picture_bundle, png, render
-from inception_edu.history import History
-from inception_edu.layers import check_choice
+from inception_edu.training.history import History
 
 WHILE_TRAINING = "While the training runs, its curves are drawn here."
 

@@ -8,7 +8,7 @@ import ipywidgets
 import numpy as np
 import pytest
 
-from inception_edu.authoring.notebook import code, read
+from authoring.notebook import code, read
 from inception_edu.figures import COLOURS, HEAD_COLOURS
 from inception_edu.widgets import Explorer
 

@@ -16,12 +16,12 @@ from matplotlib.image import imsave
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import conftest
-from inception_edu.authoring import stamp
-from inception_edu.authoring.__main__ import main
-from inception_edu.authoring.check import check
-from inception_edu.authoring.fill import fill
-from inception_edu.authoring.notebook import code, dumps, keep_old, normalise, read, shrink
-from inception_edu.authoring.stamp import PROJECT, lessons, stamped
+from authoring import stamp
+from authoring.__main__ import main
+from authoring.check import check
+from authoring.fill import fill
+from authoring.notebook import code, dumps, keep_old, normalise, read, shrink
+from authoring.stamp import PROJECT, lessons, stamped
 
 ROOT = Path(__file__).parents[1]
 WIDGET = "application/vnd.jupyter.widget-view+json"

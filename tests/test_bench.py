@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from inception_edu import bench
+from inception_edu.commands import bench
 from inception_edu.data import Dataset, Split
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.training import Recipe

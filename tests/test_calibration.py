@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from conftest import refused
-from inception_edu.calibration import reliability
-from inception_edu.losses import expected_calibration_error
+from inception_edu.losses import expected_calibration_error, reliability
 
 
 def logits_for(confidences):

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from conftest import refused
-from inception_edu import checkpoints
+from inception_edu import files
 from inception_edu.data import Dataset, Split
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.training import Recipe, evaluate, fit
+from inception_edu.training import Recipe, checkpoints, evaluate, fit
 
 SIDE = 16
 
@@ -152,13 +152,15 @@ def test_resuming_without_a_folder_writes_nothing(whole, tmp_path):
 
 
 def test_precision_and_memory_format_of_the_checkpoint_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("inception_edu.devices.pick_precision", lambda device: "bfloat16")
+    monkeypatch.setattr("inception_edu.training.devices.pick_precision", lambda device: "bfloat16")
     told = recipe(precision="auto", epochs=2)
     model = network()
     model.register_forward_pre_hook(interrupt_at(8))
     assert run(model, told=told, out=tmp_path)[1].precision == "bfloat16"
-    monkeypatch.setattr("inception_edu.devices.pick_precision", lambda device: "float32")
-    monkeypatch.setattr("inception_edu.devices.pick_memory_format", lambda device: "contiguous")
+    monkeypatch.setattr("inception_edu.training.devices.pick_precision", lambda device: "float32")
+    monkeypatch.setattr(
+        "inception_edu.training.devices.pick_memory_format", lambda device: "contiguous"
+    )
     _, history = run(told=told, out=tmp_path, resume=tmp_path / "last.pt")
     assert (history.precision, history.memory_format) == ("bfloat16", "channels_last")
 
@@ -322,7 +324,7 @@ def test_a_folder_that_cannot_be_made_or_written_is_named_before_any_step(tmp_pa
 
 def test_writing_leaves_the_old_file_whole_until_the_new_one_is(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
-    checkpoints.write(path, b"old")
+    files.write(path, b"old")
 
     def killed(a, b):
         assert path.read_bytes() == b"old"
@@ -330,8 +332,8 @@ def test_writing_leaves_the_old_file_whole_until_the_new_one_is(tmp_path, monkey
 
     monkeypatch.setattr(checkpoints.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        checkpoints.write(path, b"new")
+        files.write(path, b"new")
     assert path.read_bytes() == b"old"
     monkeypatch.undo()
-    checkpoints.write(path, b"newer")
+    files.write(path, b"newer")
     assert path.read_bytes() == b"newer" and list(tmp_path.iterdir()) == [path]

@@ -15,9 +15,9 @@ import torch
 from matplotlib.image import imread
 from PIL import Image
 
-from inception_edu import checkpoints
 from inception_edu.__main__ import main
-from inception_edu.history import History
+from inception_edu.training import checkpoints
+from inception_edu.training.history import History
 
 ROOT = Path(__file__).parents[1]
 ENV = os.environ | dict(OMP_NUM_THREADS="1", INCEPTION_EDU_DEVICE="cpu", PYTHONPATH=str(ROOT))
@@ -296,9 +296,9 @@ def test_train_on_a_folder_tells_its_parts_and_what_was_skipped(parts, tmp_path,
 def test_a_run_on_photos_that_stopped_and_resumed_is_the_uninterrupted_one(
     parts, trained, tmp_path, monkeypatch
 ):
-    from inception_edu import commands
+    from inception_edu.commands import train
 
-    tell = commands.EpochLines.__call__
+    tell = train.EpochLines.__call__
 
     def stop(self, history, done):
         tell(self, history, done)
@@ -306,7 +306,7 @@ def test_a_run_on_photos_that_stopped_and_resumed_is_the_uninterrupted_one(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(commands.EpochLines, "__call__", stop)
+        patch.setattr(train.EpochLines, "__call__", stop)
         assert main(photo_words(parts, tmp_path / "run")) == 1
     assert main(photo_words(parts, tmp_path / "run", "--resume")) == 0
     assert same_run(trained, tmp_path / "run")

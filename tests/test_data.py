@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from inception_edu import data, sources
-from inception_edu.data import Batches, Split, augment, load, mean_and_std
+from inception_edu import data
+from inception_edu.data import Batches, Split, augment, load, mean_and_std, sources
 
-SHIPPED = Path(data.__file__).resolve().parents[1] / "data"
+SHIPPED = Path(__file__).resolve().parents[1] / "data"
 
 
 @pytest.fixture(autouse=True)
@@ -541,7 +541,7 @@ def test_environment_variable_sets_the_data_folder(root, monkeypatch):
 
 
 def test_without_the_repository_the_folder_is_a_cache_in_the_home_folder(tmp_path, monkeypatch):
-    module = tmp_path / "site-packages/inception_edu/sources.py"
+    module = tmp_path / "site-packages/inception_edu/data/sources.py"
     monkeypatch.setattr(sources, "__file__", str(module))
     (tmp_path / "site-packages/data").mkdir(parents=True)  # somebody else's
     assert sources.data_folder() == Path.home() / ".cache" / "inception_edu"

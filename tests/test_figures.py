@@ -18,8 +18,8 @@ from inception_edu.figures import (
     png,
     render,
 )
-from inception_edu.history import History
-from inception_edu.recipe import Recipe
+from inception_edu.training.history import History
+from inception_edu.training.recipe import Recipe
 
 
 def draw(fig, data):

@@ -16,12 +16,11 @@ from PIL import Image
 from torch import nn
 
 from conftest import refused
-from inception_edu import checkpoints, streams
-from inception_edu.data import Split, load, mean_and_std
+from inception_edu.data import Split, load, mean_and_std, streams
+from inception_edu.data.folders import split
+from inception_edu.data.photos import middle
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.photos import middle
-from inception_edu.splitting import split
-from inception_edu.training import Recipe, evaluate, fit, silent
+from inception_edu.training import Recipe, checkpoints, evaluate, fit, silent
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 HOW = dict(seed=0, shift=2, flip=True, rank=0, world=1)

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from conftest import refused
-from inception_edu import checkpoints
 from inception_edu.cost import layer_table, receptive_field
 from inception_edu.deviations import deviations
 from inception_edu.factorised import (
@@ -22,9 +21,9 @@ from inception_edu.factorised import (
     reduce35to17,
 )
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.inception_v3 import InceptionV2, InceptionV3
+from inception_edu.inception_v3 import LAYOUTS, MIN_SIZES, TABLE_1, WIDTHS, InceptionV2, InceptionV3
 from inception_edu.layers import Concat, channels
-from inception_edu.layouts import LAYOUTS, MIN_SIZES, TABLE_1, WIDTHS
+from inception_edu.training import checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FULL = ["paper", "torchvision"]

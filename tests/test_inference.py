@@ -8,8 +8,8 @@ from torch import nn
 
 from inception_edu.googlenet import GoogLeNet, Outputs
 from inception_edu.inception_v3 import InceptionV3
-from inception_edu.inference import optimise_for_inference
 from inception_edu.layers import Concat, conv
+from inception_edu.training.inference import optimise_for_inference
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -4,15 +4,8 @@ import torch
 from torch import nn
 from torch.nn.functional import batch_norm, conv2d, relu
 
-from inception_edu.layers import (
-    Concat,
-    check_count,
-    check_whole,
-    conv,
-    kernel_size,
-    pair,
-    same_padding,
-)
+from inception_edu.checks import check_count, check_whole
+from inception_edu.layers import Concat, conv, kernel_size, pair, same_padding
 
 KERNELS = [1, 3, 5, 7, (1, 7), (7, 1), (3, 5)]
 

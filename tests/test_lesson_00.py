@@ -7,7 +7,9 @@ import torch
 
 from inception_edu.cost import conv_cost
 from inception_edu.data import Dataset, Split
-from inception_edu.lessons import series, speed, start_here
+from inception_edu.lessons import shared
+from inception_edu.lessons.lesson_00 import pictures
+from inception_edu.lessons.lesson_01 import speed
 
 CLASSES = tuple("abcdefghij")
 
@@ -51,20 +53,20 @@ def said(exercise, answer, capsys):
 def test_exercises_judge_right_wrong_and_unattempted_answers(
     exercise, answer, state, reason, capsys
 ):
-    found, line = said(getattr(start_here, exercise), answer, capsys)
+    found, line = said(getattr(pictures, exercise), answer, capsys)
     assert found == state and reason in line
     assert ("(" in line) == bool(reason)
 
 
 def test_by_class_gives_every_image_once_under_its_own_name(garments):
-    found = dict(start_here.by_class(garments.train, CLASSES))
+    found = dict(pictures.by_class(garments.train, CLASSES))
     assert list(found) == list(CLASSES)
     for label, images in enumerate(found.values()):
         assert torch.equal(images, garments.train.images[label::10])
 
 
 def test_average_image_is_the_mean_of_its_class_pixel_by_pixel(garments):
-    averages = start_here.average_images(garments)
+    averages = pictures.average_images(garments)
     assert averages.shape == (10, 1, 6, 6) and averages.dtype == torch.float64
     for label in (0, 9):
         total = torch.zeros(1, 6, 6)
@@ -75,24 +77,24 @@ def test_average_image_is_the_mean_of_its_class_pixel_by_pixel(garments):
 
 
 def test_nearest_average_equals_a_direct_loop(garments):
-    averages = start_here.average_images(garments)
+    averages = pictures.average_images(garments)
     expected = []
     for image in garments.valid.images:
         gaps = [((image.double() - average) ** 2).sum().item() for average in averages]
         expected.append(gaps.index(min(gaps)))
     assert len(set(expected)) > 5 and expected != garments.valid.labels.tolist()
-    assert start_here.nearest_average(averages, garments.valid).tolist() == expected
+    assert pictures.nearest_average(averages, garments.valid).tolist() == expected
 
 
 def test_nearest_average_of_the_averages_themselves_is_their_own_class(garments):
     averages = torch.arange(0, 250, 25).view(10, 1, 1, 1).expand(10, 1, 6, 6).double()
-    assert start_here.nearest_average(averages, split(averages, range(10))).tolist() == [*range(10)]
+    assert pictures.nearest_average(averages, split(averages, range(10))).tolist() == [*range(10)]
 
 
 def test_confused_pairs_are_the_most_frequent_mistakes_first():
     labels = torch.tensor([0, 0, 0, 1, 2, 2, 1, 1])
     predicted = torch.tensor([1, 1, 1, 0, 1, 1, 1, 1])
-    lines = start_here.confused_pairs(labels, predicted, ("coat", "shirt", "bag"), n=3).split("\n")
+    lines = pictures.confused_pairs(labels, predicted, ("coat", "shirt", "bag"), n=3).split("\n")
     assert [line.split() for line in lines] == [
         ["coat", "taken", "for", "shirt", "3"],
         ["bag", "taken", "for", "shirt", "2"],
@@ -106,13 +108,13 @@ def picture_of(picture, width, height):
 
 
 def test_garments_are_shown_in_a_row_for_each_class(garments):
-    told = picture_of(start_here.show_garments(garments, per_class=3), 900, 800)
+    told = picture_of(pictures.show_garments(garments, per_class=3), 900, 800)
     assert told.startswith("3 images each of a, ") and told.endswith("1 images]")
 
 
 def test_closest_pairs_are_told_with_their_distance(garments):
-    averages = start_here.average_images(garments)
-    told = picture_of(start_here.show_averages(garments, averages), 900, 400)
+    averages = pictures.average_images(garments)
+    told = picture_of(pictures.show_averages(garments, averages), 900, 400)
     gaps = {
         (CLASSES[i], CLASSES[j]): ((averages[i] - averages[j]) ** 2).mean().sqrt().item()
         for i in range(10)
@@ -125,13 +127,13 @@ def test_closest_pairs_are_told_with_their_distance(garments):
 
 
 def test_machine_is_told_in_five_rows(monkeypatch):
-    monkeypatch.setattr(start_here, "SHAPES", {"3x3, 96 to 128": (2, 2, 3, 4, 1)})
+    monkeypatch.setattr(pictures, "SHAPES", {"3x3, 96 to 128": (2, 2, 3, 4, 1)})
     monkeypatch.setenv("INCEPTION_EDU_DEVICE", "cpu")
-    rows = [re.split("  +", line) for line in start_here.words_machine().splitlines()]
+    rows = [re.split("  +", line) for line in pictures.words_machine().splitlines()]
     names = ["device", "CPU cores", "float32, GMAC/s", "bfloat16, GMAC/s", "training will use"]
     assert [name for name, _ in rows] == names
     assert rows[0][1] == "cpu" and int(rows[1][1]) >= 1 and rows[4][1] in ("float32", "bfloat16")
-    assert start_here.gmacs_per_second(torch.float32) > 0
+    assert pictures.gmacs_per_second(torch.float32) > 0
 
 
 # --- what the lessons share: how fast, and the networks of the series
@@ -188,11 +190,11 @@ def test_at_least_four_shapes_are_timed(monkeypatch):
     assert len(speed.SHAPES) >= 4
 
 
-SAVED = series.saved("networks")
+SAVED = shared.saved("networks")
 
 
 def test_every_network_of_the_series_and_no_other_was_measured_on_3_seeds_or_more():
-    assert set(SAVED["runs"]) == set(series.NETWORKS)
+    assert set(SAVED["runs"]) == set(shared.NETWORKS)
     assert set(SAVED) >= {"command", "versions", "hardware", "runs"}
     for runs in SAVED["runs"].values():
         assert len({run["seed"] for run in runs}) == len(runs) >= 3
@@ -201,40 +203,40 @@ def test_every_network_of_the_series_and_no_other_was_measured_on_3_seeds_or_mor
 
 @pytest.mark.parametrize(("lesson", "n"), [("00", 1), ("01", 1), ("02", 3), ("07", 3), ("08", 4)])
 def test_table_holds_the_networks_trained_up_to_a_lesson(lesson, n):
-    found = series.reached(lesson)
-    assert [r.name for r in found] == list(series.NETWORKS)[:n]
+    found = shared.reached(lesson)
+    assert [r.name for r in found] == list(shared.NETWORKS)[:n]
     for r in found:
         runs = SAVED["runs"][r.name]
         accuracies = [run["test_accuracy"] for run in runs]
         assert r.n == len(runs) >= 3
         assert r.accuracy == pytest.approx(sum(accuracies) / r.n)
         assert r.spread == pytest.approx(statistics.stdev(accuracies))
-        assert r.params == sum(p.numel() for p in series.NETWORKS[r.name].build().parameters())
+        assert r.params == sum(p.numel() for p in shared.NETWORKS[r.name].build().parameters())
 
 
 def test_networks_of_the_series_have_7_850_and_96_178_parameters():
-    costs = {r.name: (r.params, r.macs) for r in series.reached("99")}
+    costs = {r.name: (r.params, r.macs) for r in shared.reached("99")}
     assert costs["linear classifier"] == (7_850, 7_840)
     assert costs["GoogLeNet, 1/8 width"] == (96_178, 5_870_492)
     assert costs["Inception v3, 1/8 width"] == (338_094, 11_526_832)
 
 
 def test_small_googlenet_reached_89_and_a_half_percent_within_60_seconds():
-    best = series.reached("02")[-1]
+    best = shared.reached("02")[-1]
     assert best.accuracy >= 0.895 and best.seconds <= 60
 
 
 def test_running_table_prints_a_row_for_each_network_and_where_it_was_measured(capsys):
-    series.running_table("02")
+    shared.running_table("02")
     heading, *rows, about = capsys.readouterr().out.splitlines()
     assert re.split("  +", heading)[:3] == ["network", "parameters", "MACs per image"]
-    assert [re.split("  +", row)[0] for row in rows] == list(series.NETWORKS)[:3]
+    assert [re.split("  +", row)[0] for row in rows] == list(shared.NETWORKS)[:3]
     assert all(re.search(r"\d\d\.\d% ± \d\.\d +\d+ +\d+\.\d$", row) for row in rows)
     assert SAVED["hardware"] in about
 
 
 def test_promise_names_the_best_network_of_the_first_lessons_in_its_title():
-    told = picture_of(series.promise(), 800, 400)
-    best = max(series.reached("02"), key=lambda r: r.accuracy)
+    told = picture_of(shared.promise(), 800, 400)
+    best = max(shared.reached("02"), key=lambda r: r.accuracy)
     assert f'"{100 * best.accuracy:.1f} % in {best.seconds:.0f} seconds' in told
     assert "3 labels" in told

@@ -6,11 +6,7 @@ import torch
 
 from inception_edu.cost import conv_cost
 from inception_edu.googlenet import TABLE_1, Inception
-from inception_edu.lessons import (
-    budget_game,
-    counting_the_cost as lesson,
-    counting_the_cost_checks as checks,
-)
+from inception_edu.lessons.lesson_01 import budget_game, checks as checks, pictures as lesson
 
 BRANCHES = ["branch1x1", "branch3x3", "branch5x5", "branch_pool"]
 

@@ -11,12 +11,9 @@ from inception_edu.data import Split, load
 from inception_edu.figures import render
 from inception_edu.googlenet import TABLE_1, Inception
 from inception_edu.layers import Concat, conv
-from inception_edu.lessons import (
-    muting,
-    the_inception_block as lesson,
-    the_inception_block_checks as checks,
-)
-from inception_edu.lessons.series import small_googlenet
+from inception_edu.lessons import shared
+from inception_edu.lessons.lesson_02 import checks as checks, muting, pictures as lesson
+from inception_edu.lessons.shared import small_googlenet
 
 RIGHT_PADDINGS = dict(branch1x1=0, branch3x3=1, branch5x5=2, branch_pool=1)
 
@@ -127,7 +124,7 @@ def five(c_in, fifth=None, **changed):
     return Concat(**dict(block.items()), fifth=fifth)
 
 
-def shared(c_in):
+def used_twice(c_in):
     block = Inception(c_in, TABLE_1["3a"])
     return Concat(**dict(block.items()), fifth=block["branch3x3"])
 
@@ -145,7 +142,7 @@ def test_a_fifth_branch_with_a_reduce_is_right(capsys):
     ("build", "said"),
     [
         (lambda c: five(c, conv(c, 16, 3, padding=0)), "branches can be joined only"),
-        (shared, "one object stands in two branches"),
+        (used_twice, "one object stands in two branches"),
         (lambda c: Inception(c, TABLE_1["3a"]), "at least five branches, got 4"),
         (lambda c: nn.Sequential(five(c)), "return a Concat, got Sequential"),
         (lambda c: five(c, Silent()), "fifth puts out the same for every image"),
@@ -178,7 +175,7 @@ def test_a_stub_is_not_attempted_yet(exercise, capsys):
 
 
 def test_the_course_network_has_97_298_parameters_and_makes_1408_numbers():
-    network = lesson.course_network()
+    network = shared.course_network()
     shapes = []
     for layer in network:
         layer.register_forward_hook(lambda module, x, out: shapes.append(tuple(out.shape[1:])))
@@ -192,9 +189,9 @@ def test_the_course_network_has_97_298_parameters_and_makes_1408_numbers():
 
 
 def test_the_course_networks_block_is_linear_as_in_the_original():
-    block = lesson.average_pool_block(10)
+    block = shared.average_pool_block(10)
     assert not [m for m in block.modules() if isinstance(m, (nn.ReLU, nn.BatchNorm2d))]
-    assert checks.check_average_pool_block(lesson.average_pool_block) is None
+    assert checks.check_average_pool_block(shared.average_pool_block) is None
 
 
 # --- the figures
@@ -254,7 +251,7 @@ def test_the_road_of_a_linear_pair_is_straight_and_a_relu_bends_it():
 
 
 def test_source_shows_what_runs():
-    assert inspect.getsource(Inception) in lesson.source(Inception).data
+    assert inspect.getsource(Inception) in shared.source(Inception).data
 
 
 # --- muting

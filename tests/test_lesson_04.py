@@ -6,24 +6,24 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from authoring.measure import table
 from conftest import moved
-from inception_edu.authoring.measure import table
 from inception_edu.data import load
 from inception_edu.figures import render
-from inception_edu.googlenet import GoogLeNet
-from inception_edu.history import History
-from inception_edu.lessons import (
+from inception_edu.googlenet import GoogLeNet, initialise
+from inception_edu.lessons import shared
+from inception_edu.lessons.lesson_04 import (
     aux_race,
     aux_verdict,
-    auxiliary_classifiers as lesson,
-    auxiliary_classifiers_checks as checks,
+    checks as checks,
     gradients,
+    runs as lesson,
 )
-from inception_edu.lessons.auxiliary_classifiers import HEADS, RATES, SETTINGS, STARTS, Setting
-from inception_edu.lessons.series import saved
+from inception_edu.lessons.lesson_04.runs import HEADS, RATES, SETTINGS
+from inception_edu.lessons.shared import STARTS, Setting, saved
 from inception_edu.losses import head_losses
-from inception_edu.recipe import Recipe
-from inception_edu.variants import initialise
+from inception_edu.training.history import History
+from inception_edu.training.recipe import Recipe
 
 
 def verdict(exercise, answer, capsys):
@@ -190,7 +190,7 @@ def test_a_stub_is_not_attempted_yet(exercise, capsys):
 def test_without_norm_every_convolution_has_a_bias_and_the_shapes_stay():
     network = GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8)
     shapes = [tuple(p.shape) for p in network.parameters() if p.ndim == 4]
-    bare = lesson.without_norm(copy.deepcopy(network))
+    bare = shared.without_norm(copy.deepcopy(network))
     assert [tuple(p.shape) for p in bare.parameters() if p.ndim == 4] == shapes
     kinds = [type(module) for module in bare.modules()]
     assert nn.BatchNorm2d in [type(module) for module in network.modules()]
@@ -200,10 +200,10 @@ def test_without_norm_every_convolution_has_a_bias_and_the_shapes_stay():
 
 def test_xavier_is_how_the_papers_variant_starts():
     torch.manual_seed(0)
-    network = lesson.without_norm(GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8))
+    network = shared.without_norm(GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8))
     ours, theirs = copy.deepcopy(network), copy.deepcopy(network)
     torch.manual_seed(1)
-    lesson.begin(ours, "Xavier")
+    shared.begin(ours, "Xavier")
     torch.manual_seed(1)
     initialise(theirs)
     for name, value in theirs.state_dict().items():
@@ -351,7 +351,7 @@ def test_the_race_is_a_study_of_eight_runners_who_differ_in_their_heads_alone():
 
 def test_the_saved_race_is_of_todays_entries_three_seeds_each_and_finished():
     race = saved("aux_race")
-    assert race["command"] == "python -m inception_edu.authoring measure aux_race"
+    assert race["command"] == "python -m authoring measure aux_race"
     assert list(race["runs"]) == list(lesson.RACE)
     for name, runs in race["runs"].items():
         recipe = lesson.RACE[name].recipe

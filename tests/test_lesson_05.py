@@ -9,14 +9,14 @@ from torch.utils.data import TensorDataset
 from conftest import moved
 from inception_edu.data import load
 from inception_edu.figures import render
-from inception_edu.lessons import (
+from inception_edu.lessons import shared
+from inception_edu.lessons.lesson_05 import (
+    checks as checks,
     crash,
     flattery,
     pace,
+    runs as lesson,
     schedules,
-    series,
-    training_for_real as lesson,
-    training_for_real_checks as checks,
 )
 from inception_edu.training import Recipe, fit
 
@@ -60,7 +60,7 @@ def test_wrong_diagnoses_are_answered_with_what_the_curve_shows(changed, said, c
 
 @pytest.mark.parametrize("fault", DIAGNOSIS.values())
 def test_every_seed_of_a_saved_run_shows_its_fault(fault):
-    runs = series.saved("training")["runs"]
+    runs = shared.saved("training")["runs"]
     healthy = runs["healthy"][0]["rows"][-1]["valid_accuracy"]
     assert len(runs[fault]) == 3
     for run in runs[fault]:
@@ -155,7 +155,7 @@ def test_few_images_are_512_and_only_their_training_labels_are_shuffled():
 
 
 def test_a_saved_run_becomes_a_history_of_every_step():
-    run = series.saved("training")["runs"]["healthy"][1]
+    run = shared.saved("training")["runs"]["healthy"][1]
     history = lesson.history_of(lesson.RUNS["healthy"], run)
     assert history.step == history.steps == 240 and history.recipe.seed == 1
     assert history.losses["main"][0] == run["losses"]["main"][0]
@@ -170,7 +170,7 @@ def test_the_figure_of_the_four_runs_tells_their_last_losses_and_hides_their_fau
     lines = picture.words.splitlines()
     assert [line.split()[0] for line in lines[1:5]] == ["healthy", "A", "B", "C"]
     assert not any(fault in picture.words for fault in lesson.RUNS if fault != "healthy")
-    runs = series.saved("training")["runs"]
+    runs = shared.saved("training")["runs"]
     last = runs["overfitting"][0]["rows"][-1]
     assert lines[3].split()[1:] == [
         f"{last['main_loss']:.2f}",

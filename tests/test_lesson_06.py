@@ -5,21 +5,21 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d, max_pool2d
 
+from authoring.measure import table
 from conftest import moved
-from inception_edu.authoring.measure import table
 from inception_edu.cost import receptive_field
 from inception_edu.figures import render
 from inception_edu.layers import Concat, conv, kernel_size
-from inception_edu.lessons import (
+from inception_edu.lessons.lesson_06 import (
+    checks as checks,
     factor_explorer,
     factor_verdict,
-    factorised_convolutions as lesson,
-    factorised_convolutions_checks as checks,
     footprints,
     grid_reduction,
     rank,
+    runs as lesson,
 )
-from inception_edu.lessons.series import saved
+from inception_edu.lessons.shared import saved
 
 
 def verdict(exercise, answer, capsys):
@@ -313,7 +313,7 @@ def test_what_a_way_notices_is_what_changes_its_output():
 
 def test_the_saved_study_is_of_todays_forms_three_seeds_each_and_finished():
     study = saved("factorised")
-    assert study["command"] == "python -m inception_edu.authoring measure factorised"
+    assert study["command"] == "python -m authoring measure factorised"
     assert list(study["runs"]) == list(table("factorised")) == list(lesson.FORMS)
     for runs in study["runs"].values():
         assert [run["seed"] for run in runs] == [0, 1, 2]

@@ -6,21 +6,20 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from authoring.measure import table
 from conftest import moved
-from inception_edu.authoring.measure import table
-from inception_edu.calibration import expected_calibration_error
-from inception_edu.evaluation import Evaluation
 from inception_edu.figures import render
-from inception_edu.lessons import (
+from inception_edu.lessons.lesson_07 import (
     calibration_curves,
-    label_smoothing as lesson,
-    label_smoothing_checks as checks,
+    checks as checks,
+    runs as lesson,
     smooth_targets,
     smoothing_verdict,
     target_explorer,
 )
-from inception_edu.lessons.series import saved
-from inception_edu.smoothing import smoothed_targets
+from inception_edu.lessons.shared import saved
+from inception_edu.losses import expected_calibration_error, smoothed_targets
+from inception_edu.training.evaluation import Evaluation
 
 CASES = [(0.1, 10), (0.1, 1000), (0.5, 3), (0.3, 2)]
 
@@ -337,7 +336,7 @@ def test_the_study_differs_in_eps_alone_and_is_saved_with_three_seeds():
     plain, smooth = (vars(entry.recipe) for entry in lesson.RUNS.values())
     assert {name for name in plain if plain[name] != smooth[name]} == {"label_smoothing"}
     study = saved("smoothing")
-    assert study["command"] == "python -m inception_edu.authoring measure smoothing"
+    assert study["command"] == "python -m authoring measure smoothing"
     assert list(study["runs"]) == list(lesson.RUNS)
     for runs in study["runs"].values():
         assert [run["seed"] for run in runs] == [0, 1, 2]

@@ -6,25 +6,25 @@ import torch
 from torch import nn
 from torchvision import models
 
+from authoring.measure import table
 from conftest import moved
-from inception_edu.authoring.measure import table
 from inception_edu.cost import layer_table
 from inception_edu.factorised import AuxHead
 from inception_edu.figures import render
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV2, InceptionV3
 from inception_edu.layers import Concat, conv
-from inception_edu.lessons import (
+from inception_edu.lessons.lesson_08 import (
+    checks as checks,
     endpoints,
-    inception_v3 as lesson,
-    inception_v3_checks as checks,
     ladder,
     resolutions,
     rmsprop,
+    runs as lesson,
     staircase,
 )
-from inception_edu.lessons.same_function import copied
-from inception_edu.lessons.series import saved
+from inception_edu.lessons.lesson_08.same_function import copied
+from inception_edu.lessons.shared import saved
 
 
 @cache
@@ -254,7 +254,7 @@ def test_the_papers_ladder_is_table_3_as_printed():
 def test_the_ladder_is_saved_with_three_seeds_and_equal_steps():
     study = saved("ladder")
     assert table("ladder") is lesson.LADDER and list(study["runs"]) == list(lesson.LADDER)
-    assert study["command"] == "python -m inception_edu.authoring measure ladder"
+    assert study["command"] == "python -m authoring measure ladder"
     for runs in study["runs"].values():
         assert [run["seed"] for run in runs] == [0, 1, 2]
         assert {run["rows"][-1]["step"] for run in runs} == {400}

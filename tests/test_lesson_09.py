@@ -13,27 +13,27 @@ import pytest
 import torch
 from PIL import Image
 
+from authoring.notebook import code, read
 from conftest import moved, randomise
-from inception_edu import weights
-from inception_edu.authoring.notebook import code, read
+from inception_edu import torchvision_weights
 from inception_edu.data import load
+from inception_edu.data.folders import split
+from inception_edu.data.photos import find_photos
 from inception_edu.figures import render
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.lessons import (
+from inception_edu.lessons.lesson_09 import (
+    checks as checks,
     heat_explorer,
     heat_maps,
     memory_test,
+    runs as lesson,
     strange_photos,
     transfer_race,
     upload,
     wrong_inputs,
-    your_own_photos as lesson,
-    your_own_photos_checks as checks,
 )
-from inception_edu.photos import find_photos
-from inception_edu.splitting import split
-from inception_edu.transfer import new_head
-from inception_edu.weights import to_torchvision
+from inception_edu.predict import new_head
+from inception_edu.torchvision_weights import to_torchvision
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -350,7 +350,7 @@ def test_switched_on_the_online_cell_classifies_and_fine_tunes(folders, apart, m
     def quick(start, dataset, **changes):
         return lesson.fine_tune(start, dataset, **changes | few)
 
-    monkeypatch.setattr(weights, "_download", download)
+    monkeypatch.setattr(torchvision_weights, "_download", download)
     names = dict(work=folders, load=load, networks={}, lesson=SimpleNamespace(**vars(lesson)))
     names["lesson"].fine_tune = quick
     source = cell("online = False")

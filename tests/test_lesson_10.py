@@ -10,14 +10,14 @@ from torch.nn.functional import cross_entropy
 
 from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception
 from inception_edu.layers import Concat
-from inception_edu.lessons import (
-    bug_museum as museum,
-    bug_museum_checks as checks,
+from inception_edu.lessons.lesson_10 import (
+    checks as checks,
     exhibits_count as count,
     exhibits_curve as curve,
     exhibits_silent as silent,
     exhibits_stop as stop,
     last_room,
+    museum as museum,
     museum_guard as guards,
     suspects_loud as loud,
 )

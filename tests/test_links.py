@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from inception_edu.authoring.notebook import read
+from authoring.notebook import read
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

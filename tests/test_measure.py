@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from inception_edu.authoring import measure as tool
-from inception_edu.authoring.__main__ import main
+from authoring import measure as tool
+from authoring.__main__ import main
 from inception_edu.data import Dataset, Split
-from inception_edu.lessons import series
+from inception_edu.lessons import shared
 from inception_edu.training import Recipe
 
 
@@ -23,27 +23,27 @@ def study(monkeypatch, tmp_path):
     recipe = Recipe(steps=250, batch_size=4, lr=0.001, precision="float32", shift=0, flip=False)
     build = lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 4))  # noqa: E731
     asked = []
-    monkeypatch.setattr(series, "NETWORKS", {"linear": series.Entry("00", build, recipe)})
+    monkeypatch.setattr(shared, "NETWORKS", {"linear": shared.Entry("00", build, recipe)})
     monkeypatch.setattr(tool, "load", lambda name: asked.append(name) or tiny)
     monkeypatch.setattr(tool, "ASSETS", tmp_path)
-    monkeypatch.setattr(series, "ASSETS", tmp_path)
+    monkeypatch.setattr(shared, "ASSETS", tmp_path)
     return asked
 
 
 def test_every_entry_is_trained_once_per_seed_and_saved_with_what_made_it(study):
     assert main(["measure", "networks", "--seeds", "3", "4"]) == 0
-    saved = series.saved("networks")
+    saved = shared.saved("networks")
     runs = saved["runs"]["linear"]
     assert [run["seed"] for run in runs] == [3, 4] and study == ["fashion_mnist"]
     assert runs[0]["losses"] != runs[1]["losses"]
-    assert saved["command"] == "python -m inception_edu.authoring measure networks"
+    assert saved["command"] == "python -m authoring measure networks"
     assert saved["versions"]["torch"] == torch.__version__ and "cpu" in saved["hardware"]
-    assert series.reached("00")[0].n == 2
+    assert shared.reached("00")[0].n == 2
 
 
 def test_saved_curves_are_thinned_and_rounded(study):
     tool.measure("networks", (0,))
-    run = series.saved("networks")["runs"]["linear"][0]
+    run = shared.saved("networks")["runs"]["linear"][0]
     assert run["loss_every"] == 2 and len(run["losses"]["main"]) == 125
     assert run["losses"]["main"][-1] < run["losses"]["main"][0]
     assert run["rows"][-1]["step"] == 250 and run["stopped"] == ""
@@ -53,15 +53,15 @@ def test_saved_curves_are_thinned_and_rounded(study):
 def test_other_data_stand_in_the_command(study, tmp_path):
     tool.measure("networks", (0,), data=str(tmp_path / "pictures.npz"))
     assert study == [str(tmp_path / "pictures.npz")]
-    assert series.saved("networks")["command"].endswith("measure networks --data pictures.npz")
-    assert str(tmp_path) not in json.dumps(series.saved("networks"))
+    assert shared.saved("networks")["command"].endswith("measure networks --data pictures.npz")
+    assert str(tmp_path) not in json.dumps(shared.saved("networks"))
 
 
 def test_what_an_entry_looks_at_is_saved_with_its_run(study):
     look = lambda tested, labels: dict(rows_seen=[len(tested.logits), len(labels)])  # noqa: E731
-    series.NETWORKS["linear"] = series.NETWORKS["linear"]._replace(look=look)
+    shared.NETWORKS["linear"] = shared.NETWORKS["linear"]._replace(look=look)
     tool.measure("networks", (0,))
-    assert series.saved("networks")["runs"]["linear"][0]["rows_seen"] == [20, 20]
+    assert shared.saved("networks")["runs"]["linear"][0]["rows_seen"] == [20, 20]
 
 
 def test_unknown_study_lists_what_there_is():
@@ -70,8 +70,8 @@ def test_unknown_study_lists_what_there_is():
 
 
 def test_a_run_that_was_interrupted_or_broke_ends_the_study_and_nothing_is_saved(study, tmp_path):
-    entry = series.NETWORKS["linear"]
-    series.NETWORKS["linear"] = entry._replace(recipe=Recipe(steps=30, batch_size=4, lr=1e30))
+    entry = shared.NETWORKS["linear"]
+    shared.NETWORKS["linear"] = entry._replace(recipe=Recipe(steps=30, batch_size=4, lr=1e30))
     with pytest.raises(RuntimeError, match="linear, seed 0: the loss became"):
         tool.measure("networks", (0,))
     assert not list(tmp_path.iterdir())

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from inception_edu.authoring.check import check
-from inception_edu.authoring.execution import execute
-from inception_edu.authoring.fill import FOLD, fill
-from inception_edu.authoring.notebook import code, read, tags
+from authoring.check import check
+from authoring.execution import execute
+from authoring.fill import FOLD, fill
+from authoring.notebook import code, read, tags
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))

@@ -7,12 +7,10 @@ import torch
 from torch import nn
 
 from conftest import refused
-from inception_edu import checkpoints
 from inception_edu.data import Dataset, Split
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.optimisers import make_average, make_optimiser, snapshot
-from inception_edu.recipe import V3
-from inception_edu.training import Recipe, evaluate, fit, silent
+from inception_edu.training import Recipe, checkpoints, evaluate, fit, silent
+from inception_edu.training.recipe import V3, make_average, make_optimiser, snapshot
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

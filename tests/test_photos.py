@@ -17,9 +17,8 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from conftest import refused
-from inception_edu import decoding
-from inception_edu.decoding import shown
-from inception_edu.photos import (
+from inception_edu.data import photos
+from inception_edu.data.photos import (
     PhotoError,
     find_photos,
     in_threads,
@@ -28,6 +27,7 @@ from inception_edu.photos import (
     read_photo,
     report,
 )
+from inception_edu.files import shown
 
 ROOT = Path(__file__).parents[1]
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -201,7 +201,7 @@ def test_a_photo_of_100_megapixels_is_read_in_little_memory_and_without_a_warnin
 
 
 def test_only_one_large_photo_is_decoded_at_a_time(monkeypatch):
-    monkeypatch.setattr("inception_edu.decoding.BIG", 1000)
+    monkeypatch.setattr("inception_edu.data.photos.BIG", 1000)
     held = threading.Lock()
     with held:
         small = threading.Thread(target=read_photo, args=[content(scene(30, 30))])
@@ -217,9 +217,9 @@ def test_only_one_large_photo_is_decoded_at_a_time(monkeypatch):
 
 @pytest.mark.parametrize("shrink", [1, 3, 7])
 def test_bands_leave_no_seam(shrink, monkeypatch):
-    whole = decoding._in_bands(scene(61, 43), shrink)
-    monkeypatch.setattr(decoding, "BAND", 100)
-    assert apart(whole, decoding._in_bands(scene(61, 43), shrink)) == 0
+    whole = photos._in_bands(scene(61, 43), shrink)
+    monkeypatch.setattr(photos, "BAND", 100)
+    assert apart(whole, photos._in_bands(scene(61, 43), shrink)) == 0
     assert apart(whole, scene(61, 43).reduce(shrink)) == 0
 
 
@@ -276,7 +276,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
     def deny(*args):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(decoding, "_decode", deny)
+    monkeypatch.setattr(photos, "_decode", deny)
     refused(
         PhotoError, lambda: read_photo(content(scene())), "could not be read (Permission denied)"
     )

@@ -12,16 +12,15 @@ from torch import nn
 from torchvision.transforms import v2
 
 from conftest import randomise, refused
-from inception_edu import checkpoints, photo_figures, transfer
+from inception_edu import predict
 from inception_edu.data import Dataset, Split
-from inception_edu.figures import render
+from inception_edu.figures import photos, render
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV2, InceptionV3
-from inception_edu.inference import optimise_for_inference
 from inception_edu.losses import logits_of
-from inception_edu.predict import class_activation_map, load_classifier, pretrained
-from inception_edu.training import Recipe, fit, silent
-from inception_edu.transfer import new_head
+from inception_edu.predict import class_activation_map, load_classifier, new_head, pretrained
+from inception_edu.training import Recipe, checkpoints, fit, silent
+from inception_edu.training.inference import optimise_for_inference
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -208,12 +207,12 @@ def test_files_that_are_no_whole_checkpoint_are_refused(tmp_path):
 
 
 def test_torchvisions_weights_make_a_classifier_of_1000_classes(monkeypatch):
-    from inception_edu import weights
+    from inception_edu import torchvision_weights
 
     model = alive(GoogLeNet("torchvision", aux=False, width=1 / 16))
-    monkeypatch.setattr(weights, "load_torchvision", lambda name: model)
+    monkeypatch.setattr(torchvision_weights, "load_torchvision", lambda name: model)
     found = pretrained("googlenet")
-    theirs = weights.input_transform(256, 224)(photo(300, 280))
+    theirs = torchvision_weights.input_transform(256, 224)(photo(300, 280))
     torch.testing.assert_close(found.prepare(photo(300, 280))[0], theirs, atol=1e-5, rtol=1e-5)
     assert len(found.classes) == len(found.probabilities(photo())) == 1000
 
@@ -259,22 +258,22 @@ def test_a_figure_shows_the_photo_its_map_and_bars_and_says_so_in_words(tmp_path
     alive(found.model)
     chances, labels = found.probabilities(photo()).topk(3)
     best = [(found.classes[k], p) for k, p in zip(labels, chances.tolist(), strict=True)]
-    one = photo_figures.look(found, photo(), "a\nb.jpg", best)
+    one = photos.look(found, photo(), "a\nb.jpg", best)
     assert one.name == "a�b.jpg" and one.photo.shape == (448, 448, 3)
     label = int(labels[0])
     expected = class_activation_map(found.model, found.prepare(photo()), label)[0]
     torch.testing.assert_close(torch.from_numpy(one.map), expected)
-    fig = render(photo_figures.draw_predictions, [one, one], photo_figures.size_of([one, one]))
+    fig = render(photos.draw_predictions, [one, one], photos.size_of([one, one]))
     assert len(fig.axes) == 6 and len(fig.axes[1].images) == 2 and len(fig.axes[2].patches) == 3
     assert fig.axes[2].patches[0].get_width() == pytest.approx(100 * best[0][1])
-    assert f"{best[0][0]} {best[0][1]:.0%}" in photo_figures.words([one])
+    assert f"{best[0][0]} {best[0][1]:.0%}" in photos.words([one])
 
 
 def test_the_words_say_where_a_map_is_highest():
     map = np.zeros((4, 4))
     map[0, 3] = 1
-    one = photo_figures.Seen("a.jpg", np.zeros((4, 4, 3)), map, [("cat", 0.75), ("dog", 0.25)])
-    assert photo_figures.words([one]) == (
+    one = photos.Seen("a.jpg", np.zeros((4, 4, 3)), map, [("cat", 0.75), ("dog", 0.25)])
+    assert photos.words([one]) == (
         "a.jpg: cat 75%, dog 25%; most of it 88% from the left, 12% from the top"
     )
 
@@ -283,13 +282,13 @@ def test_the_words_say_where_a_map_is_highest():
 
 
 def test_weights_are_torchvisions_or_a_checkpoints(monkeypatch, tmp_path):
-    monkeypatch.setattr(transfer, "pretrained", lambda name: f"torchvision's {name}")
-    found = [transfer.starting_point("torchvision", name) for name in transfer.TORCHVISION]
+    monkeypatch.setattr(predict, "pretrained", lambda name: f"torchvision's {name}")
+    found = [predict.starting_point("torchvision", name) for name in predict.TORCHVISION]
     assert found == ["torchvision's googlenet", "torchvision's inception_v3"]
-    call = lambda: transfer.starting_point("torchvision", "googlenet-small")  # noqa: E731
+    call = lambda: predict.starting_point("torchvision", "googlenet-small")  # noqa: E731
     refused(ValueError, call, "googlenet-torchvision and", "got model googlenet-small")
     path = checkpoint(tmp_path)
-    assert transfer.starting_point(path, "googlenet-small").classes == tuple("abcd")
+    assert predict.starting_point(path, "googlenet-small").classes == tuple("abcd")
 
 
 def test_aux_heads_may_be_missing_on_either_side():
@@ -297,12 +296,12 @@ def test_aux_heads_may_be_missing_on_either_side():
     with torch.no_grad():
         without.stem.conv1.conv.weight.zero_()
     before = with_aux.aux.aux1.linear.weight.clone()
-    taken = transfer.adopt(with_aux, without, head=True)
+    taken = predict.adopt(with_aux, without, head=True)
     assert taken.stem.conv1.conv.weight.abs().max() == 0
     assert torch.equal(taken.head.linear.weight, without.head.linear.weight)
     assert torch.equal(taken.aux.aux1.linear.weight, before)
     other, _ = network("googlenet, small", width=1 / 8)
-    refused(ValueError, lambda: transfer.adopt(other, without), "width=0.25", "width=0.125")
+    refused(ValueError, lambda: predict.adopt(other, without), "width=0.25", "width=0.125")
 
 
 def test_predicting_needs_no_torchvision():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from inception_edu import lab as students
 from inception_edu.__main__ import main
+from inception_edu.commands import lab as students
 
 ROOT = Path(__file__).parents[1]
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")

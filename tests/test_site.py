@@ -3,10 +3,10 @@
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from inception_edu.authoring import execution
-from inception_edu.authoring.__main__ import main
-from inception_edu.authoring.links import broken
-from inception_edu.authoring.notebook import dumps, normalise
+from authoring import execution
+from authoring.__main__ import main
+from authoring.links import broken
+from authoring.notebook import dumps, normalise
 
 README = """# Our <course>
 

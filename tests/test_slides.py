@@ -9,14 +9,14 @@ import ipywidgets
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from authoring import breaks, execution
+from authoring.__main__ import main
+from authoring.blocks import HEIGHT, Page, code_blocks, pages, text_blocks
+from authoring.cells import has_formula, markdown, outputs
+from authoring.frames import frames, label, place, positions
+from authoring.notebook import dumps, normalise, read
+from authoring.slides import slides
 from conftest import refused
-from inception_edu.authoring import breaks, execution
-from inception_edu.authoring.__main__ import main
-from inception_edu.authoring.blocks import HEIGHT, Page, code_blocks, pages, text_blocks
-from inception_edu.authoring.cells import has_formula, markdown, outputs
-from inception_edu.authoring.frames import frames, label, place, positions
-from inception_edu.authoring.notebook import dumps, normalise, read
-from inception_edu.authoring.slides import slides
 from inception_edu.widgets import Explorer
 
 EXPLORER = """from ipywidgets import IntSlider

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from conftest import refused
-from inception_edu.losses import LabelSmoothingCrossEntropy, smoothed_targets
-from inception_edu.smoothing import FORMS
+from inception_edu.losses import FORMS, LabelSmoothingCrossEntropy, smoothed_targets
 
 SHAPES = [(2, 2, 0.1), (7, 10, 0.1), (5, 1000, 0.1), (64, 3, 0.9), (9, 17, 0.0), (1, 4, 0.37)]
 

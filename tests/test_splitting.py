@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from conftest import refused
-from inception_edu import splitting
-from inception_edu.splitting import PARTS, is_split, split
+from inception_edu.data import folders
+from inception_edu.data.folders import PARTS, is_split, split
 
 
 def photo(path, shade=0):
@@ -91,14 +91,14 @@ def test_valid_stays_the_same_when_a_test_part_is_wanted_too(photos, tmp_path):
 @pytest.mark.parametrize("n", range(1, 12))
 @pytest.mark.parametrize(("valid", "test"), [(0.001, 0), (0.1, 0.1), (0.5, 0.49), (0.99, 0)])
 def test_every_class_can_be_trained_on_and_validated_where_it_has_two(n, valid, test):
-    parts = splitting._share([Path(str(i)) for i in range(n)], valid, test)
+    parts = folders._share([Path(str(i)) for i in range(n)], valid, test)
     counts = [len(parts[part]) for part in PARTS]
     assert sum(counts) == n and counts[0] >= 1 and (counts[1] >= 1) == (n >= 2)
     assert (counts[2] >= 1) == (n >= 3 and test > 0 and counts[0] + counts[1] < n)
 
 
 def test_shares_are_near_what_was_asked_for():
-    parts = splitting._share([Path(str(i)) for i in range(1000)], 0.1, 0.25)
+    parts = folders._share([Path(str(i)) for i in range(1000)], 0.1, 0.25)
     assert [len(parts[part]) for part in PARTS] == [650, 100, 250]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from inception_edu.authoring import answers
-from inception_edu.authoring.check import check
-from inception_edu.authoring.fill import FOLD
-from inception_edu.authoring.notebook import code, dumps, read, tags
-from inception_edu.authoring.stamp import lessons, stamped
+from authoring import answers
+from authoring.check import check
+from authoring.fill import FOLD
+from authoring.notebook import code, dumps, read, tags
+from authoring.stamp import lessons, stamped
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "TEACHING.md"
@@ -214,7 +214,7 @@ def test_stamp_writes_the_key_and_check_notices_a_stale_one(tmp_path):
 
 
 def test_the_command_stamps_the_guide_after_the_lessons(tmp_path, capsys):
-    from inception_edu.authoring.__main__ import main
+    from authoring.__main__ import main
 
     path, guide = small_lesson(tmp_path), tmp_path / "TEACHING.md"
     guide.write_text("<!-- answers 01 -->\n<!-- /answers 01 -->\n", "utf-8")

@@ -9,14 +9,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from conftest import refused
-from inception_edu.checkpoints import load
 from inception_edu.data import Batches, Dataset, Split
-from inception_edu.devices import pick_memory_format
-from inception_edu.evaluation import check_labels
 from inception_edu.googlenet import GoogLeNet, Outputs
 from inception_edu.layers import conv
 from inception_edu.losses import logits_of
-from inception_edu.optimisers import snapshot
 from inception_edu.training import (
     Evaluation,
     History,
@@ -27,6 +23,10 @@ from inception_edu.training import (
     pick_precision,
     print_progress,
 )
+from inception_edu.training.checkpoints import load
+from inception_edu.training.devices import pick_memory_format
+from inception_edu.training.evaluation import check_labels
+from inception_edu.training.recipe import snapshot
 
 CPU = torch.device("cpu")
 
@@ -609,7 +609,7 @@ def test_automatic_precision_is_a_fixed_rule_and_is_written_down():
 )
 def test_bfloat16_is_picked_only_where_the_cpu_multiplies_in_it(monkeypatch, flags, expected):
     path = type("Path", (), dict(exists=lambda self: True, read_text=lambda self: flags))
-    monkeypatch.setattr("inception_edu.devices.pathlib.Path", lambda name: path())
+    monkeypatch.setattr("inception_edu.training.devices.pathlib.Path", lambda name: path())
     assert pick_precision(CPU) == expected
 
 

@@ -8,10 +8,10 @@ import torchvision
 from torchvision.models import Inception_V3_Weights
 
 from conftest import apart, randomise, refused
-from inception_edu import weights
+from inception_edu import torchvision_weights
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV2, InceptionV3
-from inception_edu.weights import from_torchvision, load_torchvision, to_torchvision
+from inception_edu.torchvision_weights import from_torchvision, load_torchvision, to_torchvision
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -126,9 +126,11 @@ def test_published_weights_load_with_their_transform_and_classes(tmp_path, monke
     file = (tmp_path / "new.pth").rename(tmp_path / f"inception_v3_google-{digest[:8]}.pth")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    known = weights.KNOWN["inception_v3"]
+    known = torchvision_weights.KNOWN["inception_v3"]
     assert known.url == Inception_V3_Weights.IMAGENET1K_V1.url
-    monkeypatch.setitem(weights.KNOWN, "inception_v3", known._replace(url=file.as_uri()))
+    monkeypatch.setitem(
+        torchvision_weights.KNOWN, "inception_v3", known._replace(url=file.as_uri())
+    )
     model = load_torchvision("inception_v3")
     assert not model.training and model.arguments["variant"] == "torchvision"
     assert len(model.classes) == 1000 and list(model.aux) == ["aux"]

@@ -8,8 +8,8 @@ import pytest
 
 from inception_edu import widgets
 from inception_edu.figures import png, render
-from inception_edu.history import History
-from inception_edu.recipe import Recipe
+from inception_edu.training.history import History
+from inception_edu.training.recipe import Recipe
 from inception_edu.widgets import Explorer, LiveCurve, widget_bundle
 
 VIEW = "application/vnd.jupyter.widget-view+json"

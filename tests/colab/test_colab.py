@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from inception_edu.authoring.notebook import code, dumps, read, tags
+from authoring.notebook import code, dumps, read, tags
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted(path.name for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -68,7 +68,7 @@ def fork(tmp_path_factory) -> Path:
     text = project.read_text(encoding="utf-8")
     project.write_text(re.sub("^Repository = .*", line, text, flags=re.M), encoding="utf-8")
     env = os.environ | {"PYTHONPATH": str(place)}
-    run(sys.executable, "-m", "inception_edu.authoring", "stamp", env=env, cwd=place)
+    run(sys.executable, "-m", "authoring", "stamp", env=env, cwd=place)
     who = ("-c", "user.name=ann", "-c", "user.email=ann@example.org")
     for command in (("init", "-q"), ("add", "-A"), (*who, "commit", "-q", "-m", "fork")):
         run("git", *command, cwd=place)

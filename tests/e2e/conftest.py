@@ -8,7 +8,7 @@ import chromium
 import pytest
 from lab_server import jupyterlab
 
-from inception_edu.lab import hand_out, lessons
+from inception_edu.commands.lab import hand_out, lessons
 
 SECONDS = pytest.StashKey[dict[str, dict[str, float]]]()
 

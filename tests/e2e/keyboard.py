@@ -1,6 +1,6 @@
 """An explorer used by the keyboard alone: Tab from control to control, keys that move them."""
 
-from inception_edu.lab import ROOT
+from inception_edu.commands.lab import ROOT
 
 PHOTO = ROOT / "inception_edu" / "assets" / "photos" / "coffee.jpg"
 

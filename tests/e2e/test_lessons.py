@@ -8,9 +8,9 @@ from contrast import faint
 from keyboard import tour
 from lesson_page import opened
 
-from inception_edu.authoring.fill import fill
-from inception_edu.authoring.notebook import read
-from inception_edu.lab import lessons
+from authoring.fill import fill
+from authoring.notebook import read
+from inception_edu.commands.lab import lessons
 
 OWN_TEXT = ".jp-Notebook .jp-RenderedMarkdown, .jp-Notebook .jp-OutputArea-output"
 

@@ -6,7 +6,7 @@ import pytest
 from chromium import watch
 from contrast import faint
 
-from inception_edu.authoring.links import broken
+from authoring.links import broken
 
 BUILD = Path(__file__).parents[2] / "build"
 KINDS = ("slides", "site")

@@ -1,0 +1,171 @@
+"""What stands on a slide: pieces of a notebook's cells with their heights, shared out to pages.
+
+Heights are estimated, in CSS pixels of a page of 1280 x 720, from the type's size in `deck.css`.
+"""
+
+import html
+import re
+import struct
+from base64 import b64decode
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from authoring.breaks import is_guess, slide_types
+from authoring.cells import code_fold, markdown, outputs
+from authoring.notebook import tags
+
+WIDTH, HEIGHT = 1160, 620  # what a page has room for
+LINE, GAP, COLUMNS = 46, 14, 66  # of text: a line, the space below a piece, characters a line
+WIDE = 0.63  # of a letter of code, in its size
+FOLD = 44  # a line of a closed fold
+PART = re.compile(  # a fold, code, or lines up to an empty one
+    r"<details>.*?</details>|^```.*?^```|(?:^(?!<details|```)[^\n]*\S[^\n]*\n?)+", re.S | re.M
+)
+HELP = re.compile(r"<details>\s*<summary>[^<]*(hint|solution)", re.I)
+PNG = re.compile(r'src="data:image/png;base64,([^"]{32})')
+MARKUP = re.compile(r"\]\([^)]*\)|[*`\[]")
+
+
+@dataclass
+class Block:
+    """What no page turn divides; its picture may lose up to `spare` of its height."""
+
+    page: str
+    height: float
+    level: int = 0  # of the heading it begins with: 2 begins a slide
+    picture: float = 0.0
+    spare: float = 0.0
+    size: float = 22.0  # of the type of code and outputs
+    cell: int | None = None  # whose output comes later than what is on the page already
+
+    def html(self, squeezed: float) -> str:
+        """The block with its picture lower by `squeezed`."""
+        style = f"--picture: {self.picture - squeezed:.0f}px; --size: {self.size:.0f}px"
+        later = f' class="fragment" data-fragment-index="{self.cell}"'
+        return f'<div style="{style}"{later if self.cell is not None else ""}>{self.page}</div>'
+
+
+class Page(list):
+    """The blocks of one slide."""
+
+    def fits(self, block: Block) -> bool:
+        """Whether there is room for one more, its picture made smaller if need be."""
+        return not self or sum(b.height for b in self) + block.height - block.spare <= HEIGHT
+
+    def html(self) -> str:
+        """All blocks; what they are too high together is taken from the pictures."""
+        over, spare = sum(b.height for b in self) - HEIGHT, sum(b.spare for b in self)
+        share = min(max(over / spare, 0), 1) if spare else 0
+        return "\n".join(block.html(share * block.spare) for block in self)
+
+
+def text_blocks(cell: NotebookNode, folder: Path) -> list[Block]:
+    """A text cell's paragraphs, tables and folds; what belongs together stays so. Hints and
+    solutions are left out."""
+    parts = [found[0].strip() for found in PART.finditer(cell.source)]
+    groups: list[list[str]] = []
+    for part in parts:
+        if groups and not HELP.match(part) and _belong(groups[-1][-1], part):
+            groups[-1].append(part)
+        elif not HELP.match(part):
+            groups.append([part])
+    return [
+        Block(
+            markdown(cell, folder, "\n\n".join(group)),
+            sum(map(_text_height, group)),
+            level=len(re.match("#*", group[0])[0]),
+        )
+        for group in groups
+    ]
+
+
+def _belong(one: str, other: str) -> bool:
+    """A heading and its text, the words before a guess and the guess, a question and its answer."""
+    return (
+        re.fullmatch(r"#+ .*", one) is not None
+        or (other.startswith("**Guess first.**") and not one.startswith("**What we saw.**"))
+        or (other.startswith("<details") and not one.startswith("<details"))
+    )
+
+
+def _text_height(source: str) -> float:
+    if source.startswith("<details"):
+        return FOLD * ceil(len(re.match(r".*?(?=</summary|\n)", source)[0]) / COLUMNS)
+    if source.startswith("```"):
+        return 29 * source.count("\n") + 2 * GAP
+    height = GAP
+    for paragraph in re.split(r"\n(?=[-*|#]|\d+\.|\n)", source):
+        text = MARKUP.sub("", paragraph).strip()
+        if text.startswith("#"):
+            height += 1.6 * LINE * ceil(len(text) / (0.6 * COLUMNS))
+        elif text.startswith("|"):
+            height += 0 if text.strip("|: -") == "" else LINE * ceil(len(text) / (1.3 * COLUMNS))
+        else:
+            height += LINE * ceil(len(text) / COLUMNS) + 8 * (text[:1] in "-*")
+    return height + GAP * source.count("\n\n")
+
+
+def code_blocks(cell: NotebookNode) -> list[Block]:
+    """A code cell's source, folded unless it is the learner's to write, and its outputs."""
+    shown, lines = is_guess(cell) or "exercise" in tags(cell), cell.source.splitlines()
+    size = min(22.0, WIDTH / (WIDE * max(map(len, lines), default=1)))
+    blocks = [_output_block(out) for out in outputs(cell)] or [Block("", 0, size=size)]
+    blocks[0].page = code_fold(cell, shown=shown) + blocks[0].page
+    blocks[0].height += 1.35 * size * len(lines) + 3 * GAP if shown else FOLD
+    return blocks
+
+
+def _output_block(page: str) -> Block:
+    text = html.unescape(re.sub(r"<script.*?</script>|<[^>]*>", "", page.replace("</tr>", "\n")))
+    lines = text.strip().splitlines() if "<pre" in page or "<table" in page else []
+    pitch = 1.6 if "<table" in page else 1.35
+    size, height = _type(lines, pitch)
+    block = Block(page, height + 2 * GAP, size=size)
+    if found := PNG.search(page):
+        width, height = struct.unpack(">II", b64decode(found[1])[16:24])
+        block.picture = min(1.5 * height, 500, height * WIDTH / width)
+        block.spare = block.picture - min(block.picture, max(240, 0.6 * block.picture))
+        if "<input" in page:  # the words are small beside the picture
+            block.size = min(size, 20)
+            block.height = pitch * block.size * len(lines) + 100
+        block.height += block.picture + GAP
+    return block
+
+
+def _type(lines: list[str], pitch: float) -> tuple[int, float]:
+    """The largest size at which the lines fit on a page, and their height; sentences are wrapped,
+    and so may be one line that is longer than a table's others."""
+    columns = sorted([0, 0, *map(len, lines)])[-2 if len(lines) > 2 else -1]
+    sentences = columns * WIDE * 15 > WIDTH
+    for size in range(25 if sentences else 30, 14, -1):
+        rows = sum(max(1, ceil(len(line) * WIDE * size / WIDTH)) for line in lines)
+        wide = columns * WIDE * size > WIDTH and not sentences
+        if not wide and rows * pitch * size <= HEIGHT - 60:
+            break
+    return size, rows * pitch * size
+
+
+def pages(nb: NotebookNode, folder: Path) -> list[list[Page]]:
+    """Slides, each with the pages below it, as the notebook's slide types say; what does not fit
+    goes on to a page of its own."""
+    slides: list[list[Page]] = []
+    for i, (cell, kind) in enumerate(zip(nb.cells, slide_types(nb), strict=True)):
+        if kind in ("skip", "notes"):
+            continue
+        blocks = code_blocks(cell) if cell.cell_type == "code" else text_blocks(cell, folder)
+        if kind == "slide" and any(block.level in (1, 2) for block in blocks[1:]):
+            after_result = nb.cells[i - 1].cell_type == "code" and not is_guess(nb.cells[i - 1])
+            kind = "fragment" if after_result else "subslide"  # it ends a section, then begins one
+        for block in blocks:
+            if not slides or block.level in (1, 2) or kind == "slide":
+                slides.append([Page()])
+            elif kind == "subslide" or block.level > 2 or not slides[-1][-1].fits(block):
+                slides[-1].append(Page())
+            elif kind == "fragment":
+                block.cell = i
+            slides[-1][-1].append(block)
+            kind = kind if kind == "fragment" and block.level not in (1, 2) else "-"
+    return slides

@@ -1,0 +1,76 @@
+"""A training run as curves: loss, accuracy, learning rate, seconds."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from inception_edu.figures.picture import COLOURS, HEAD_COLOURS
+from inception_edu.training.history import History
+
+
+def running_mean(values: list[float], *, keep: float = 0.95) -> list[float]:
+    """Each value averaged with those before it, which fade by `keep` a step."""
+    mean = []
+    for value in values:
+        mean.append(keep * mean[-1] + (1 - keep) * value if mean else value)
+    return mean
+
+
+def draw_loss(ax: Axes, history: History) -> None:
+    """The main head's loss in every step, and the running mean of every head's."""
+    ax.plot(*_steps(history.losses.get("main", [])), color=COLOURS["muted"], lw=0.8, alpha=0.6)
+    means = {name: running_mean(losses) for name, losses in history.losses.items()}
+    for name, mean in means.items():
+        ax.plot(*_steps(mean), color=HEAD_COLOURS.get(name), lw=2.5, label=name)
+    ax.set_title(f"Loss falls to {means['main'][-1]:.2f}" if means else "Loss")
+    ax.set(xlabel="step", ylabel="training loss", xlim=(0, history.steps), ylim=(0, 2.5))
+    if len(means) > 1:
+        ax.legend(frameon=False)
+
+
+def _steps(values: list[float]) -> tuple[range, list[float]]:
+    return range(1, len(values) + 1), values
+
+
+def draw_accuracy(ax: Axes, history: History) -> None:
+    """Validation accuracy of every row, and the training accuracy beside it."""
+    for name, colour in {"main": COLOURS["muted"], "valid": COLOURS["after"]}.items():
+        rows = [row for row in history.rows if f"{name}_accuracy" in row]
+        percent = [100 * row[f"{name}_accuracy"] for row in rows]
+        label = {"main": "training", "valid": "validation"}[name]
+        ax.plot([row["step"] for row in rows], percent, "o-", color=colour, lw=2.5, label=label)
+    best = history.best.get("valid_accuracy")
+    ax.set_title(f"Accuracy reaches {best:.1%}" if best is not None else "Accuracy")
+    ax.set(xlabel="step", ylabel="accuracy, %", xlim=(0, 1.03 * history.steps), ylim=(0, 100))
+    ax.legend(frameon=False, loc="lower right")
+
+
+def draw_curves(fig: Figure, history: History) -> None:
+    """Loss and accuracy side by side, as they come while a run goes on."""
+    loss, accuracy = fig.subplots(1, 2)
+    draw_loss(loss, history)
+    draw_accuracy(accuracy, history)
+
+
+def draw_page(fig: Figure, history: History) -> None:
+    """A run on one page: loss, accuracy, learning rate, seconds of every epoch."""
+    (loss, accuracy), (rate, seconds) = fig.subplots(2, 2)
+    draw_loss(loss, history)
+    draw_accuracy(accuracy, history)
+    steps = range(1, history.steps + 1)
+    rates = [history.recipe.lr_at(step, history.steps, history.epoch_steps) for step in steps]
+    rate.plot(steps, rates, color=COLOURS["muted"], lw=1.5, ls="--")
+    rate.plot(steps[: history.step], rates[: history.step], color=COLOURS["before"], lw=2.5)
+    rate.set(xlabel="step", ylabel="learning rate", xlim=(0, history.steps), ylim=(0, None))
+    rate.set_title(f"Learning rate peaks at {history.recipe.lr:g}")
+    spent = {key: [row[f"{key}_seconds"] for row in history.rows] for key in ("train", "valid")}
+    numbers = range(1, len(history.rows) + 1)
+    seconds.bar(numbers, spent["train"], color=COLOURS["after"], label="training")
+    seconds.bar(
+        numbers, spent["valid"], 0.8, spent["train"], color=COLOURS["muted"], label="validation"
+    )
+    what = "epoch" if history.recipe.validate_every is None else "validation"
+    seconds.set(xlabel=what, ylabel="seconds")
+    seconds.xaxis.get_major_locator().set_params(integer=True)
+    seconds.set_title(f"{history.images_per_second:,.0f} images a second")
+    seconds.margins(y=0.35)
+    seconds.legend(frameon=False, ncols=2, loc="upper left")

@@ -1,0 +1,83 @@
+"""A photo beside what a network says of it, and where in the photo it says so."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from inception_edu.data.photos import middle
+from inception_edu.figures.picture import COLOURS
+from inception_edu.files import shown
+from inception_edu.predict import Classifier, class_activation_map
+
+SIDE = 448  # pixels of a photo in the figure
+MOST = 12  # photos in a figure
+
+
+class Seen(NamedTuple):
+    """A photo's middle (h, w, 3), the map (h', w') of its most probable class, and its classes."""
+
+    name: str
+    photo: np.ndarray
+    map: np.ndarray
+    best: list[tuple[str, float]]  # class and probability, the most probable first
+
+
+def look(
+    classifier: Classifier, photo: Image.Image, name: str, best: list[tuple[str, float]]
+) -> Seen:
+    """What the figure shows of a photo: the part that the network sees, in more pixels."""
+    label = classifier.classes.index(best[0][0])
+    map = class_activation_map(classifier.model, classifier.prepare(photo), label)[0].cpu()
+    whole = classifier.size if isinstance(classifier.size, int) else max(classifier.size)
+    square = middle(photo, SIDE, round(SIDE * classifier.resize / whole))
+    return Seen(shown(name), np.asarray(square), map.numpy(), best)
+
+
+def size_of(seen: list[Seen]) -> tuple[float, float]:
+    """Inches of the figure."""
+    return 11, 3.4 * len(seen)
+
+
+def draw_predictions(fig: Figure, seen: list[Seen]) -> None:
+    """A row for each photo: as it is, with its map over it, and bars of probabilities."""
+    grid = fig.subplots(len(seen), 3, squeeze=False, width_ratios=(1, 1, 1.5))
+    for (plain, over, bars), one in zip(grid, seen, strict=True):
+        for ax in (plain, over):
+            ax.imshow(one.photo, extent=(0, 1, 0, 1))
+            ax.set(xticks=[], yticks=[])
+        plain.set_title(_short(one.name, 22))
+        over.imshow(
+            one.map, extent=(0, 1, 0, 1), cmap="viridis", alpha=0.55, interpolation="bicubic"
+        )
+        over.set_title(f"speaks for {_short(one.best[0][0], 14)}")
+        names = [_short(name, 20) for name, _ in one.best]
+        chances = [100 * chance for _, chance in one.best]
+        colours = [COLOURS["before"], *[COLOURS["after"]] * (len(names) - 1)]
+        bars.barh(range(len(names)), chances, color=colours)
+        bars.set(
+            yticks=range(len(names)), yticklabels=names, xlim=(0, 118), xlabel="probability, %"
+        )
+        bars.set_xticks(range(0, 101, 25))
+        bars.invert_yaxis()
+        for k, chance in enumerate(chances):
+            bars.text(chance + 2, k, f"{chance:.0f}", va="center")
+        bars.set_title(f"{chances[0]:.0f} % {names[0]}")
+
+
+def words(seen: list[Seen]) -> str:
+    """The figure in words: each photo's classes, and where in it the first one's map is highest."""
+    lines = []
+    for one in seen:
+        chances = ", ".join(f"{name} {chance:.0%}" for name, chance in one.best)
+        h, w = one.map.shape
+        row, column = np.unravel_index(one.map.argmax(), one.map.shape)
+        across, down = (column + 0.5) / w, (row + 0.5) / h
+        place = f"{across:.0%} from the left, {down:.0%} from the top"
+        lines.append(f"{one.name}: {chances}; most of it {place}")
+    return "\n".join(lines)
+
+
+def _short(name: str, most: int) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"

@@ -1,0 +1,112 @@
+"""Lesson 00, start here: what this machine is, and a first look at the data."""
+
+import os
+from collections.abc import Iterator
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from inception_edu.cost import text_table
+from inception_edu.data import Dataset, Split
+from inception_edu.exercises import Exercise
+from inception_edu.figures import Picture
+from inception_edu.lessons.shared import SHAPES, time_layer
+from inception_edu.training import pick_device, pick_precision
+
+
+def gmacs_per_second(dtype: torch.dtype) -> float:
+    """Thousand million MACs a second that a 3x3 convolution does here."""
+    shape = SHAPES["3x3, 96 to 128"]
+    return time_layer(*shape, n=16, dtype=dtype, device=pick_device()).gmacs_per_second
+
+
+def words_machine() -> str:
+    """Device, cores, speed in both precisions, and the precision that training will use."""
+    device = pick_device()
+    speeds = {name: gmacs_per_second(getattr(torch, name)) for name in ("float32", "bfloat16")}
+    rows = [("device", str(device)), ("CPU cores", str(os.cpu_count()))]
+    rows += [(f"{name}, GMAC/s", f"{speed:.0f}") for name, speed in speeds.items()]
+    return text_table([*rows, ("training will use", pick_precision(device))])
+
+
+def show_garments(dataset: Dataset, per_class: int = 9) -> Picture:
+    """The first training images of each class, a row of them for each class."""
+    split = dataset.train
+    rows = {name: images[:per_class, 0] for name, images in by_class(split, dataset.classes)}
+
+    told = f"{per_class} images each of {', '.join(rows)}"
+    return Picture(_draw_rows, rows, lambda _: told, size=(9, 8))
+
+
+def _draw_rows(fig: Figure, rows: dict[str, Tensor]) -> None:
+    ax, h = fig.add_subplot(), next(iter(rows.values())).shape[1]
+    mosaic = torch.cat([torch.cat(list(images), dim=1) for images in rows.values()])
+    ax.imshow(mosaic, vmin=0, vmax=255)
+    ax.set_yticks([h * (i + 0.5) for i in range(len(rows))], rows)
+    ax.set(xticks=[], title="Ten classes, and the tops share an outline")
+    ax.tick_params(length=0)
+
+
+def by_class(split: Split, classes: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:
+    """Each class's name and its images (n, c, h, w)."""
+    for label, name in enumerate(classes):
+        yield name, split.images[split.labels == label]
+
+
+def average_images(dataset: Dataset) -> Tensor:
+    """The mean training image of each class, (classes, c, h, w) float64 from 0 to 255."""
+    return torch.stack(
+        [images.double().mean(0) for _, images in by_class(dataset.train, dataset.classes)]
+    )
+
+
+def show_averages(dataset: Dataset, averages: Tensor) -> Picture:
+    """The average garments, and the pairs that lie closest to each other."""
+    names, k = dataset.classes, len(dataset.classes)
+    gaps = torch.cdist(averages.flatten(1), averages.flatten(1)).div(averages[0].numel() ** 0.5)
+    pairs = sorted((gaps[i, j].item(), names[i], names[j]) for i in range(k) for j in range(i))
+    lines = [f"{a} and {b}: {gap:.1f} grey levels a pixel" for gap, a, b in pairs[:4]]
+    data = dict(zip(names, averages[:, 0], strict=True))
+    told = "closest pairs of average garments\n" + "\n".join(lines)
+    return Picture(_draw_averages, data, lambda _: told, size=(9, 4))
+
+
+def _draw_averages(fig: Figure, averages: dict[str, Tensor]) -> None:
+    for ax, (name, image) in zip(fig.subplots(2, 5).flat, averages.items(), strict=True):
+        ax.imshow(image, vmin=0, vmax=255)
+        ax.set_title(name, fontsize=13)
+        ax.axis("off")
+
+
+def nearest_average(averages: Tensor, split: Split) -> Tensor:
+    """Labels (n,): for each image of the split the class whose average is closest."""
+    return torch.cdist(split.images.double().flatten(1), averages.flatten(1)).argmin(1)
+
+
+def confused_pairs(labels: Tensor, predicted: Tensor, classes: tuple[str, ...], n: int = 5) -> str:
+    """The `n` kinds of mistake made most often, with how often each was made."""
+    table = torch.zeros(len(classes), len(classes), dtype=torch.int64)
+    table.index_put_((labels, predicted), torch.tensor(1), accumulate=True).fill_diagonal_(0)
+    order = table.flatten().argsort(descending=True, stable=True)[:n].tolist()
+    pairs = [divmod(place, len(classes)) for place in order]
+    rows = [(classes[a], "taken for", classes[b], f"{table[a, b]}") for a, b in pairs]
+    return text_table(rows, left=3)
+
+
+def check_warm_up(answer: int) -> str | None:
+    """Two and two."""
+    return None if answer == 4 else f"you say {answer!r}; put two and two together"
+
+
+def check_training_images(answer: int) -> str | None:
+    """How many images the networks of the series are trained on."""
+    if answer == 60_000:
+        return "60,000 come with the data set, but 5,000 of them are set aside for validation"
+    if answer == 70_000:
+        return "70,000 is everything; the test part is never trained on"
+    return None if answer == 55_000 else f"you say {answer!r}; len(fashion.train) knows"
+
+
+warm_up = Exercise("0", check_warm_up)
+exercise_1 = Exercise("1", check_training_images)

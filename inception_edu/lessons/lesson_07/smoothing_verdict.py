@@ -1,0 +1,54 @@
+"""Lesson 07: what the saved runs show, in sentences, and the temperature that mends confidence."""
+
+import statistics
+
+from torch import Tensor
+
+from inception_edu.lessons.lesson_07.calibration_curves import MEASURES, column
+from inception_edu.lessons.shared import told
+
+
+def verdict(study: dict) -> str:
+    """What smoothing changed, seed by seed, and where it left confidence."""
+    plain, smooth = study["runs"].values()
+    lines = []
+    for measure, (_, _, digits) in MEASURES.items():
+        pairs = zip(column(plain, measure), column(smooth, measure), strict=True)
+        changes = [b - a for a, b in pairs]
+        one_way = min(changes) > 0 or max(changes) < 0
+        seeds = "with every seed" if one_way else "not with every seed: no difference shown"
+        lines.append(
+            f"{measure}: {told(changes, '+', digits=digits)} (n = {len(changes)}), {seeds}"
+        )
+    for name, runs in study["runs"].items():
+        points = excess(runs)
+        lines.append(f"{name}: confidence minus accuracy {points:+.1f} points, {leaning(points)}")
+    return "\n".join(lines)
+
+
+def excess(runs: list[dict]) -> float:
+    """Mean confidence minus mean accuracy, in percentage points."""
+    sure, right = (column(runs, measure) for measure in ("confidence, %", "test accuracy, %"))
+    return statistics.mean(sure) - statistics.mean(right)
+
+
+def leaning(points: float) -> str:
+    """What confidence minus accuracy says in a word, from one point on."""
+    if abs(points) < 1:
+        return "about right"
+    return "overconfident" if points > 0 else "underconfident"
+
+
+def temperature(logits: Tensor, labels: Tensor) -> float:
+    """The T at which logits / T (n, K) have the lowest negative log-likelihood, by bisection.
+
+    Its slope by 1 / T is the logits' mean under softmax minus the labels' own: it rises with 1 / T.
+    """
+    logits = logits.double()
+    own = logits.gather(1, labels[:, None]).mean()
+    low, high = 1e-3, 1e3  # of 1 / T
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        expected = ((middle * logits).softmax(1) * logits).sum(1).mean()
+        low, high = (middle, high) if expected < own else (low, middle)
+    return (low * high) ** -0.5

@@ -1,0 +1,52 @@
+"""Lesson 08, Inception v3: the rungs from GoogLeNet to v3, small, and the ladder that is saved."""
+
+from functools import partial
+
+from inception_edu.factorised import AuxHead
+from inception_edu.inception_v3 import InceptionV3
+from inception_edu.layers import chain, channels, conv
+from inception_edu.lessons.shared import ONE_PASS, Entry, Setting
+from inception_edu.network import Network
+from inception_edu.training import Recipe
+from inception_edu.training.recipe import V3
+
+
+def small_inception(*, seven: bool = False, aux_norm: bool = True) -> InceptionV3:
+    """InceptionV3 at 1/8 width for Fashion-MNIST; `seven` puts one 7x7 where three 3x3 begin it."""
+    network = InceptionV3("small", num_classes=10, in_channels=1, width=1 / 8)
+    if seven:
+        c_out = network.stem.conv3.conv.out_channels
+        network.stem = chain(conv1=conv(1, c_out, 7), pool1=network.stem.pool1)
+    if not aux_norm:
+        c_in = channels(network.body.grid17d, 0)
+        network.aux["aux"] = AuxHead(c_in, 10, norm=False, width=1 / 8)
+    return network
+
+
+def googlenet(norm: bool) -> Network:
+    """The small GoogLeNet with its two aux heads, started as in lesson 04."""
+    return Setting("PyTorch" if norm else "Xavier", norm).network()
+
+
+COMMON = dict(steps=400, batch_size=64, precision="float32") | ONE_PASS
+SGD = COMMON | dict(lr=0.1)
+RMSPROP = COMMON | {name: V3[name] for name in ("optimiser", "lr", "clip")}
+SMOOTH = RMSPROP | dict(label_smoothing=V3["label_smoothing"])
+LADDER = {
+    "GoogLeNet": Entry("08", partial(googlenet, False), Recipe(**COMMON | dict(lr=0.02))),
+    "BN-GoogLeNet": Entry("08", partial(googlenet, True), Recipe(**SGD)),
+    "Inception-v2": Entry(
+        "08", partial(small_inception, seven=True, aux_norm=False), Recipe(**SGD)
+    ),
+    "+ RMSProp": Entry(
+        "08", partial(small_inception, seven=True, aux_norm=False), Recipe(**RMSPROP)
+    ),
+    "+ label smoothing": Entry(
+        "08", partial(small_inception, seven=True, aux_norm=False), Recipe(**SMOOTH)
+    ),
+    "+ factorised 7x7": Entry("08", partial(small_inception, aux_norm=False), Recipe(**SMOOTH)),
+    "+ BN auxiliary": Entry("08", small_inception, Recipe(**SMOOTH)),
+    "+ averaged weights": Entry(
+        "08", small_inception, Recipe(**SMOOTH | dict(average=V3["average"]))
+    ),
+}

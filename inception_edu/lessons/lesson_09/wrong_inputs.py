@@ -1,0 +1,123 @@
+"""Lesson 09: photos prepared otherwise than in training, and photos of none of the classes."""
+
+from collections.abc import Callable
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from inception_edu.cost import text_table
+from inception_edu.data import Dataset, Split, normalise
+from inception_edu.figures import COLOURS, Picture
+from inception_edu.losses import logits_of
+from inception_edu.predict import Classifier
+
+Prepare = Callable[[Tensor, Classifier], Tensor]  # uint8 (n, 3, h, w) -> what the network gets
+PREPARATIONS: dict[str, Prepare] = {
+    "as in training": lambda x, c: normalise(x, c.mean, c.std),
+    "blue first (BGR)": lambda x, c: normalise(x.flip(1), c.mean, c.std),
+    "no mean, no spread": lambda x, c: x / 255,
+    "0 to 255": lambda x, c: x.float(),
+    "normalised twice": lambda x, c: normalise(255 * normalise(x, c.mean, c.std), c.mean, c.std),
+}
+Damage = dict[str, tuple[float, float]]  # preparation -> accuracy, mean confidence, in percent
+
+
+@torch.no_grad()
+def chances(classifier: Classifier, x: Tensor) -> Tensor:
+    """Probabilities (n, classes) of prepared images (n, 3, h, w)."""
+    return logits_of(classifier.model(x)).softmax(1)
+
+
+def damage(classifier: Classifier, split: Split) -> Damage:
+    """What each preparation makes of a split's photos."""
+    found = {}
+    for name, prepare in PREPARATIONS.items():
+        sure, taken = chances(classifier, prepare(split.images, classifier)).max(1)
+        right = (taken == split.labels).double().mean().item()
+        found[name] = 100 * right, 100 * sure.mean().item()
+    return found
+
+
+def words_damage(found: Damage) -> str:
+    """A row for each preparation."""
+    rows = [("prepared", "accuracy", "mean confidence")]
+    return text_table(rows + [(name, *(f"{x:.0f} %" for x in two)) for name, two in found.items()])
+
+
+def show_damage(found: Damage) -> Picture:
+    """Accuracy and confidence of each preparation."""
+    return Picture(_draw_damage, found, words_damage, size=(8.5, 3.4))
+
+
+def _draw_damage(fig: Figure, found: Damage) -> None:
+    ax = fig.add_subplot()
+    for i, (right, sure) in enumerate(found.values()):
+        looks = (right, COLOURS["after"], "accuracy"), (sure, COLOURS["muted"], "mean confidence")
+        for k, (value, colour, label) in enumerate(looks):
+            ax.barh(i + 0.4 * k, value, 0.38, color=colour, label=label if i == 0 else None)
+            ax.text(value + 1, i + 0.4 * k, f"{value:.0f}", va="center")
+    ax.set_yticks([i + 0.2 for i in range(len(found))], list(found))
+    wrong = {name: right for name, (right, _) in found.items() if name != "as in training"}
+    worst = min(wrong, key=wrong.get)
+    ax.set(title=f"{worst}: {wrong[worst]:.0f} % right", xlabel="%", xlim=(0, 112))
+    ax.invert_yaxis()
+    fig.legend(loc="outside right upper", frameon=False)
+
+
+def strangers(dataset: Dataset, garments: Tensor, n: int = 100) -> dict[str, Tensor]:
+    """n images (n, 3, 32, 32) of each kind: the validation photos, then of none of the classes.
+
+    `garments` are uint8 (m, 1, 28, 28); a grey image becomes RGB by repeating its channel.
+    """
+    generator = torch.Generator().manual_seed(0)
+    size = (n, 3, 32, 32)
+    noise = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
+    colours = torch.randint(0, 256, (n, 3, 1, 1), dtype=torch.uint8, generator=generator)
+    clothes = torch.nn.functional.pad(garments[:n], (2,) * 4).expand(size)
+    return {
+        "validation photos": dataset.valid.images,
+        "garments": clothes,
+        "one colour": colours.expand(size),
+        "noise": noise,
+    }
+
+
+Sure = dict[str, tuple[Tensor, str]]  # kind -> confidence of each image, what most are taken for
+
+
+def how_sure(classifier: Classifier, kinds: dict[str, Tensor]) -> Sure:
+    """The highest probability of each image, and the class that most images of a kind get."""
+    found = {}
+    for name, images in kinds.items():
+        top, taken = chances(classifier, normalise(images, classifier.mean, classifier.std)).max(1)
+        found[name] = top, classifier.classes[int(taken.mode().values)]
+    return found
+
+
+def words_sure(found: Sure) -> str:
+    """A row for each kind."""
+    rows = [("images", "n", "mean confidence", "above 90 %", "most taken for")]
+    for name, (top, taken) in found.items():
+        share = (top > 0.9).double().mean()
+        rows.append(
+            (name, f"{len(top)}", f"{100 * top.mean():.0f} %", f"{100 * share:.0f} %", taken)
+        )
+    return text_table(rows)
+
+
+def show_sure(found: Sure) -> Picture:
+    """A histogram of confidence for each kind."""
+    return Picture(_draw_sure, found, words_sure, size=(9, 3.4))
+
+
+def _draw_sure(fig: Figure, found: Sure) -> None:
+    panels = fig.subplots(1, len(found), sharey=True)
+    for ax, (name, (top, _)) in zip(panels, found.items(), strict=True):
+        known = name == "validation photos"
+        colour = COLOURS["after" if known else "before"]
+        weights = torch.full_like(top, 100 / len(top))
+        ax.hist(top, [k / 10 for k in range(2, 11)], weights=weights, color=colour)
+        ax.set_title(f"{name}:\n{100 * top.mean():.0f} % sure", fontsize=14)
+        ax.set(xlabel="confidence", xlim=(0.2, 1))
+    fig.axes[0].set_ylabel("images, %")

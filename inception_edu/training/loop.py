@@ -1,0 +1,83 @@
+"""Training in the open: the whole loop in one screen. What a step needs is kept by `Run`."""
+
+import os
+from collections.abc import Callable
+
+from torch import nn
+
+from inception_edu.data import Dataset
+from inception_edu.losses import head_losses, weighted_sum
+from inception_edu.training.devices import own_random_state, pick_device, pick_precision
+from inception_edu.training.evaluation import Evaluation, evaluate
+from inception_edu.training.history import History
+from inception_edu.training.inference import optimise_for_inference
+from inception_edu.training.recipe import Recipe
+from inception_edu.training.run import Run
+
+__all__ = [
+    "Evaluation",
+    "History",
+    "Recipe",
+    "evaluate",
+    "fit",
+    "optimise_for_inference",
+    "pick_device",
+    "pick_precision",
+    "silent",
+]
+
+
+@own_random_state()
+def fit(
+    model: nn.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    out: str | os.PathLike | None = None,
+    resume: str | os.PathLike | None = None,
+    device: str = "auto",
+    watch: Callable[[History, bool], None] | None = None,
+) -> History:
+    """Train `model` in place on `dataset.train`; it returns Outputs or plain logits.
+
+    `out` is a folder that gets last.pt and best.pt after every epoch; `resume=".../last.pt"` goes
+    on from there to the very weights and history of a run that was never interrupted.
+    `watch(history, done)` is called every few steps and at the end; without it progress is
+    printed. With `recipe.average` the model ends as the running average of its weights. An
+    interrupt, or a loss that is not finite, ends the run early: `stopped` says why, and the model
+    keeps the last weights that were seen to work.
+    """
+    watch = watch or print_progress
+    run = Run(model, dataset, recipe, device=device, out=out, resume=resume, watch=watch)
+    try:
+        while run.step < run.steps:
+            x, labels = run.begin_step()
+            with run.autocast:
+                outputs = run.network(x)
+            losses = head_losses(outputs, labels, label_smoothing=recipe.label_smoothing)
+            loss = weighted_sum(losses, recipe.aux_weight)
+            run.note(outputs, labels, losses)
+            run.optimiser.zero_grad()
+            loss.backward()
+            if recipe.clip:
+                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+            run.optimiser.step()
+            run.end_step()
+    except (KeyboardInterrupt, FloatingPointError) as reason:
+        run.cut_short(reason)
+    return run.finish()
+
+
+def silent(history: History, done: bool) -> None:
+    """What `fit` should call, to show nothing."""
+
+
+def print_progress(history: History, done: bool) -> None:
+    """A bar with speed and time left, overwritten while a run goes on; ends as one clean line."""
+    if done:
+        print(f"\r{history!s:<100}".rstrip(" "), flush=True)
+        return
+    share = history.step / history.steps
+    left = history.elapsed_seconds * (1 - share) / share if share else 0
+    bar = "█" * round(20 * share)
+    print(f"\r{bar:░<20} {history!s}, {left:.0f} s left".ljust(100), end="", flush=True)
