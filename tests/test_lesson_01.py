@@ -6,7 +6,12 @@ import torch
 
 from inception_edu.cost import conv_cost
 from inception_edu.googlenet import TABLE_1, Inception
-from inception_edu.lessons.lesson_01 import budget_game, checks as checks, pictures as lesson
+from inception_edu.lessons.lesson_01 import (
+    budget_game,
+    checks as checks,
+    pictures as lesson,
+    speed,
+)
 
 BRANCHES = ["branch1x1", "branch3x3", "branch5x5", "branch_pool"]
 
@@ -300,3 +305,57 @@ def test_bars_are_told_as_a_table_with_their_sums():
         ["one", "1,000", "30", "1,030", "6"],
         ["two", "5", "0", "5", "6"],
     ]
+
+
+# --- the speed of six layers
+
+
+@pytest.mark.parametrize("name", speed.SHAPES)
+def test_timed_layers_macs_and_bytes_are_those_of_the_layer(name, monkeypatch):
+    ran = []
+
+    def timed(layer, x):
+        ran.append((layer, x, torch.get_num_threads()))
+        return 8.0
+
+    monkeypatch.setattr(speed, "milliseconds", timed)
+    c_in, c_out, k, grid, groups = shape = speed.SHAPES[name]
+    timing = speed.time_layer(*shape)
+    ((layer, x, threads),) = ran
+    with torch.no_grad():
+        out = layer(x)
+    assert out.shape == (8, c_out, grid, grid) and layer.groups == groups
+    assert timing.macs == conv_cost(c_in, c_out, k, grid, groups=groups).macs
+    assert timing.macs * 8 == out.numel() * layer.weight[0].numel()
+    assert timing.bytes == 4 * (x.numel() + out.numel() + layer.weight.numel()) // 8
+    assert timing.milliseconds == 1.0 and threads == 1
+    assert timing.gmacs_per_second == pytest.approx(timing.macs / 1e6)
+    assert timing.macs_per_byte == timing.macs / timing.bytes
+
+
+@pytest.fixture
+def timings():
+    return {
+        "fast": speed.Timing(macs=1000, bytes=10, milliseconds=1.0),
+        "slow": speed.Timing(macs=500, bytes=50, milliseconds=2.0),
+    }
+
+
+def test_prediction_takes_the_first_layers_speed_for_all(timings):
+    assert speed.predicted(timings) == pytest.approx({"fast": 1.0, "slow": 0.5})
+
+
+def test_speed_is_told_and_drawn_with_the_largest_slowdown_as_title(timings):
+    rows = [re.split("  +", line) for line in speed.words_speed(timings).splitlines()]
+    assert rows[0][:4] == ["layer", "MACs", "predicted ms", "measured ms"]
+    assert rows[2] == ["slow", "500", "0.500", "2.000", "0", "10.0"]
+    picture = speed.show_speed(timings)
+    told = repr(picture)
+    assert struct.unpack(">II", picture.png[16:24]) == (1100, 400)
+    assert '"Up to 4 times slower"' in told and "2 legend entries" in told
+
+
+def test_at_least_four_shapes_are_timed(monkeypatch):
+    monkeypatch.setattr(speed, "time_layer", lambda *shape: shape)
+    assert speed.time_shapes() == speed.SHAPES
+    assert len(speed.SHAPES) >= 4

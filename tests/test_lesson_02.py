@@ -171,29 +171,6 @@ def test_a_stub_is_not_attempted_yet(exercise, capsys):
         assert state == "not attempted yet" and line.startswith("▫")
 
 
-# --- the course network
-
-
-def test_the_course_network_has_97_298_parameters_and_makes_1408_numbers():
-    network = shared.course_network()
-    shapes = []
-    for layer in network:
-        layer.register_forward_hook(lambda module, x, out: shapes.append(tuple(out.shape[1:])))
-    assert network(torch.randn(2, 1, 28, 28)).shape == (2, 10)
-    first = [(10, 24, 24), (10, 12, 12), (10, 12, 12), (88, 12, 12)]
-    second = [(20, 8, 8), (20, 4, 4), (20, 4, 4), (88, 4, 4), (1408,), (10,)]
-    assert shapes == first + second
-    plain = [nn.Conv2d(1, 10, 5), nn.Conv2d(88, 20, 5), nn.Linear(1408, 10)]
-    count = sum(map(checks.count, plain)) + checks.plain_count(10) + checks.plain_count(20)
-    assert checks.count(network) == count == 97_298
-
-
-def test_the_course_networks_block_is_linear_as_in_the_original():
-    block = shared.average_pool_block(10)
-    assert not [m for m in block.modules() if isinstance(m, (nn.ReLU, nn.BatchNorm2d))]
-    assert checks.check_average_pool_block(shared.average_pool_block) is None
-
-
 # --- the figures
 
 

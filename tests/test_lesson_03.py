@@ -8,8 +8,7 @@ from torch import nn
 from conftest import moved
 from inception_edu.cost import layer_table, receptive_field
 from inception_edu.figures import render
-from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception
-from inception_edu.layers import Concat, conv
+from inception_edu.googlenet import TABLE_1, GoogLeNet
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_03 import (
     block_explorer,
@@ -243,27 +242,6 @@ def test_words_stay_inside_their_boxes_in_the_diagram(paper):
 def test_the_longest_way_is_22_layers_by_autograd(paper):
     image = torch.empty(1, 3, 224, 224, device="meta")
     assert shared.longest_path(paper(image).logits) == 22
-
-
-def test_the_longest_way_takes_the_deeper_branch_and_every_layer_of_it():
-    deep = nn.Sequential(conv(4, 4, 1), conv(4, 4, 3), conv(4, 4, 3))
-    block = Concat(deep=deep, short=conv(4, 4, 1), pool=nn.MaxPool2d(3, 1, 1))
-    net = nn.Sequential(conv(2, 4, 3), block, nn.Flatten(), nn.Linear(12 * 16, 3))
-    x = torch.randn(1, 2, 4, 4)
-    assert shared.longest_path(net.eval()(x)) == 5
-    assert shared.longest_path(net[0](x)) == 1
-    assert shared.longest_path(block(net[0](x) + 0)) == 4
-
-
-def test_randomise_draws_every_number_anew_and_alike_for_a_seed():
-    one, two = (Inception(4, TABLE_1["3a"].scaled(1 / 8)) for _ in range(2))
-    before = {name: v.clone() for name, v in one.state_dict().items()}
-    shared.randomise(one), shared.randomise(two)
-    for name, value in one.state_dict().items():
-        counter = name.endswith("num_batches_tracked")
-        assert counter or not (value == before[name]).any(), name
-        assert torch.equal(value, two.state_dict()[name])
-        assert not name.endswith("running_var") or value.min() > 0
 
 
 # --- the explorer of blocks

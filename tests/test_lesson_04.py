@@ -1,9 +1,7 @@
-import copy
 import struct
 
 import pytest
 import torch
-from torch import nn
 from torch.nn.functional import cross_entropy
 
 from authoring.measure import table
@@ -13,14 +11,14 @@ from inception_edu.figures import render
 from inception_edu.googlenet import GoogLeNet, initialise
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_04 import (
-    aux_race,
-    aux_verdict,
     checks as checks,
     gradients,
+    race as aux_race,
     runs as lesson,
+    verdict as aux_verdict,
 )
-from inception_edu.lessons.lesson_04.runs import HEADS, RATES, SETTINGS
-from inception_edu.lessons.shared import STARTS, Setting, saved
+from inception_edu.lessons.lesson_04.runs import HEADS, RATES, SETTINGS, STARTS, Setting
+from inception_edu.lessons.shared import saved
 from inception_edu.losses import head_losses
 from inception_edu.training.history import History
 from inception_edu.training.recipe import Recipe
@@ -187,28 +185,16 @@ def test_a_stub_is_not_attempted_yet(exercise, capsys):
 # --- the networks
 
 
-def test_without_norm_every_convolution_has_a_bias_and_the_shapes_stay():
-    network = GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8)
-    shapes = [tuple(p.shape) for p in network.parameters() if p.ndim == 4]
-    bare = shared.without_norm(copy.deepcopy(network))
-    assert [tuple(p.shape) for p in bare.parameters() if p.ndim == 4] == shapes
-    kinds = [type(module) for module in bare.modules()]
-    assert nn.BatchNorm2d in [type(module) for module in network.modules()]
-    assert nn.BatchNorm2d not in kinds and kinds.count(nn.Conv2d) == len(shapes)
-    assert all(m.bias is not None for m in bare.modules() if isinstance(m, nn.Conv2d))
-
-
 def test_xavier_is_how_the_papers_variant_starts():
-    torch.manual_seed(0)
-    network = shared.without_norm(GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8))
-    ours, theirs = copy.deepcopy(network), copy.deepcopy(network)
-    torch.manual_seed(1)
-    shared.begin(ours, "Xavier")
-    torch.manual_seed(1)
-    initialise(theirs)
-    for name, value in theirs.state_dict().items():
-        assert torch.equal(ours.state_dict()[name], value)
-    assert not torch.equal(ours.stem.conv1.conv.weight, network.stem.conv1.conv.weight)
+    networks = []
+    for start in ("Xavier", "PyTorch", "PyTorch"):
+        torch.manual_seed(0)
+        networks.append(Setting(start, False).network())
+        if len(networks) == 2:
+            initialise(networks[1])
+    ours, theirs, left_alone = (network.state_dict() for network in networks)
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+    assert not torch.equal(ours["stem.conv1.conv.weight"], left_alone["stem.conv1.conv.weight"])
 
 
 @pytest.mark.parametrize(("start", "variance"), [("Xavier", 1), ("Kaiming", 2)])
@@ -379,7 +365,7 @@ def test_gains_are_points_seed_by_seed():
     race = race_of((0.80, 0.70, 0.75), (0.81, 0.73, 0.73))
     found = aux_race.gains(race, next(iter(RATES)))
     assert found == pytest.approx([1, 3, -2])
-    assert aux_race.told(found, "+") == "+0.7 ± 2.5"
+    assert shared.mean_std(found, "+") == "+0.7 ± 2.5"
 
 
 def test_chance_is_left_when_the_loss_falls_below_2():

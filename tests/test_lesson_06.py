@@ -12,12 +12,12 @@ from inception_edu.figures import render
 from inception_edu.layers import Concat, conv, kernel_size
 from inception_edu.lessons.lesson_06 import (
     checks as checks,
-    factor_explorer,
-    factor_verdict,
+    explorer as factor_explorer,
     footprints,
     grid_reduction,
     rank,
     runs as lesson,
+    verdict as factor_verdict,
 )
 from inception_edu.lessons.shared import saved
 

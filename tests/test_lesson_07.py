@@ -10,12 +10,12 @@ from authoring.measure import table
 from conftest import moved
 from inception_edu.figures import render
 from inception_edu.lessons.lesson_07 import (
-    calibration_curves,
+    calibration,
     checks as checks,
+    explorer as target_explorer,
     runs as lesson,
     smooth_targets,
-    smoothing_verdict,
-    target_explorer,
+    verdict as smoothing_verdict,
 )
 from inception_edu.lessons.shared import saved
 from inception_edu.losses import expected_calibration_error, smoothed_targets
@@ -347,19 +347,19 @@ def test_the_study_differs_in_eps_alone_and_is_saved_with_three_seeds():
 
 def test_the_table_has_mean_and_spread_of_every_measure():
     runs = {"one": [run_of(0.8, 0.9), run_of(0.9, 0.9)], "two": [run_of(0.7, 0.6)] * 2}
-    rows = [line.split("  ") for line in calibration_curves.words_runs(runs).splitlines()]
+    rows = [line.split("  ") for line in calibration.words_runs(runs).splitlines()]
     assert rows[0][0] == "n = 2" and len(rows) == 6
     assert [cell.strip() for cell in rows[1] if cell] == [
         "test accuracy, %",
         "85.0 ± 7.1",
         "70.0 ± 0.0",
     ]
-    assert "70.0\n" in calibration_curves.words_runs({"one": [run_of(0.7, 0.6)]})
+    assert "70.0\n" in calibration.words_runs({"one": [run_of(0.7, 0.6)]})
 
 
 def test_reliability_leaves_out_bins_with_few_images_and_counts_all():
     runs = {"one": [run_of(0.8, 0.9, error=0.125)], "two": [run_of(0.7, 0.6)] * 3}
-    fig = render(calibration_curves._draw_calibration, runs, (10, 6.6))
+    fig = render(calibration._draw_calibration, runs, (10, 6.6))
     curve, _, share, _ = fig.axes
     assert [len(ax.lines) for ax in fig.axes[:2]] == [2, 4]
     assert (
@@ -373,10 +373,10 @@ def test_reliability_leaves_out_bins_with_few_images_and_counts_all():
 
 def test_losses_are_drawn_over_their_floors():
     study = study_of([run_of(0.8, 0.8)] * 3, [run_of(0.8, 0.7)] * 3)
-    words = calibration_curves.show_losses(study).words
+    words = calibration.show_losses(study).words
     assert "eps 0: training loss ends at 0.70 ± 0.00, its floor is 0.000" in words
     assert "eps 0.1: training loss ends at 0.70 ± 0.00, its floor is 0.500" in words
-    lines = render(calibration_curves._draw_losses, study["runs"], (9, 4)).axes[0].lines
+    lines = render(calibration._draw_losses, study["runs"], (9, 4)).axes[0].lines
     assert len(lines) == 8 and list(lines[0].get_xdata()) == [4, 8]
     assert lines[7].get_ydata()[0] == pytest.approx(0.5003, abs=5e-5)
 
@@ -403,5 +403,5 @@ def test_the_saved_runs_show_what_the_lesson_says_of_them():
     assert "negative log-likelihood: +" in others[2]
     assert round(smoothing_verdict.excess(smooth)) == -8
     assert smoothing_verdict.leaning(smoothing_verdict.excess(plain)) == "about right"
-    gaps = [sum(calibration_curves.column(runs, "logit gap")) for runs in (plain, smooth)]
+    gaps = [sum(calibration.column(runs, "logit gap")) for runs in (plain, smooth)]
     assert 0.4 < gaps[1] / gaps[0] < 0.6

@@ -16,9 +16,9 @@ from inception_edu.lessons.lesson_10 import (
     exhibits_curve as curve,
     exhibits_silent as silent,
     exhibits_stop as stop,
+    guard as guards,
     last_room,
     museum as museum,
-    museum_guard as guards,
     suspects_loud as loud,
 )
 from inception_edu.network import Outputs

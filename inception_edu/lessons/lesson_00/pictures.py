@@ -5,20 +5,23 @@ from collections.abc import Iterator
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
-from inception_edu.cost import text_table
+from inception_edu.cost import conv_cost, milliseconds, text_table
 from inception_edu.data import Dataset, Split
 from inception_edu.exercises import Exercise
-from inception_edu.figures import Picture
-from inception_edu.lessons.shared import SHAPES, time_layer
+from inception_edu.figures import COLOURS, Picture
+from inception_edu.lessons.shared import Reached, reached, words_reached
 from inception_edu.training import pick_device, pick_precision
 
 
 def gmacs_per_second(dtype: torch.dtype) -> float:
-    """Thousand million MACs a second that a 3x3 convolution does here."""
-    shape = SHAPES["3x3, 96 to 128"]
-    return time_layer(*shape, n=16, dtype=dtype, device=pick_device()).gmacs_per_second
+    """Thousand million MACs a second that block 3a's 3x3 convolution does here, on 16 images."""
+    c_in, c_out, k, side, n = 96, 128, 3, 28, 16
+    place = dict(dtype=dtype, device=pick_device())
+    layer = nn.Conv2d(c_in, c_out, k, padding=k // 2, bias=False, **place)
+    ms = milliseconds(layer, torch.rand(n, c_in, side, side, **place))
+    return n * conv_cost(c_in, c_out, k, side).macs / ms / 1e6
 
 
 def words_machine() -> str:
@@ -46,6 +49,27 @@ def _draw_rows(fig: Figure, rows: dict[str, Tensor]) -> None:
     ax.set_yticks([h * (i + 0.5) for i in range(len(rows))], rows)
     ax.set(xticks=[], title="Ten classes, and the tops share an outline")
     ax.tick_params(length=0)
+
+
+def promise() -> Picture:
+    """Accuracy against training seconds, for the networks that the first lessons train."""
+    return Picture(_draw_promise, reached("02"), words_reached, size=(8, 4))
+
+
+def _draw_promise(fig: Figure, networks: list[Reached]) -> None:
+    ax = fig.add_subplot()
+    for i, r in enumerate(networks):
+        where = (r.seconds, 100 * r.accuracy)
+        ax.errorbar(*where, 100 * r.spread, fmt="o", color=COLOURS["after"], markersize=12)
+        inwards, above = (-1 if r.seconds > 30 else 1), (18 if i % 2 else -18)
+        side = "left" if inwards > 0 else "right"
+        place = dict(textcoords="offset points", va="center", ha=side)
+        ax.annotate(r.name, where, (8 * inwards, above), **place)
+    best = max(networks, key=lambda r: r.accuracy)
+    title = f"{100 * best.accuracy:.1f} % in {best.seconds:.0f} seconds, without a GPU"
+    ax.set(xlabel="seconds to train on 2 CPU cores", ylabel="test accuracy, %", title=title)
+    ax.margins(x=0.1, y=0.25)
+    ax.set_xlim(left=-2)
 
 
 def by_class(split: Split, classes: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:

@@ -1,0 +1,1 @@
+"""Lesson 01, counting the cost: what its notebook imports."""

@@ -1,15 +1,57 @@
-"""How fast this machine multiplies: layers of six shapes timed, for lessons 00 and 01."""
+"""Lesson 01, counting the cost: layers of six shapes, and how fast this machine computes them."""
 
+from typing import NamedTuple
+
+import torch
 from matplotlib.figure import Figure
+from torch import nn
 
-from inception_edu.cost import text_table
+from inception_edu.cost import conv_cost, milliseconds, text_table
 from inception_edu.figures import COLOURS, Picture
-from inception_edu.lessons.shared import SHAPES, Timing, time_layer
+from inception_edu.training.devices import cpu_threads
+
+IMAGES = 8  # in a batch
+SHAPES = {  # name -> c_in, c_out, k, grid, groups
+    "5x5, 192 to 32": (192, 32, 5, 28, 1),
+    "1x1, 192 to 32": (192, 32, 1, 28, 1),
+    "3x3, 96 to 128": (96, 128, 3, 28, 1),
+    "1x1, 832 to 256": (832, 256, 1, 7, 1),
+    "3x3, 3 to 64": (3, 64, 3, 112, 1),
+    "3x3, one by one": (192, 192, 3, 28, 192),  # each channel on its own
+}
+
+
+class Timing(NamedTuple):
+    """One layer's MACs and the bytes it must move for one image, and its measured time."""
+
+    macs: int
+    bytes: int
+    milliseconds: float
+
+    @property
+    def macs_per_byte(self) -> float:
+        """How much arithmetic each number read or written is used for."""
+        return self.macs / self.bytes
+
+    @property
+    def gmacs_per_second(self) -> float:
+        """Thousand million MACs done in a second."""
+        return self.macs / self.milliseconds / 1e6
+
+
+def time_layer(c_in: int, c_out: int, k: int, grid: int, groups: int) -> Timing:
+    """Time a convolution on the CPU, in float32, on one core: others disturb that least."""
+    layer = nn.Conv2d(c_in, c_out, k, padding=k // 2, groups=groups, bias=False).eval()
+    cost = conv_cost(c_in, c_out, k, grid, groups=groups)
+    numbers = (c_in + c_out) * grid * grid + cost.params / IMAGES  # weights are read once a batch
+    with cpu_threads(1):
+        ms = milliseconds(layer, torch.rand(IMAGES, c_in, grid, grid)) / IMAGES
+    return Timing(cost.macs, int(4 * numbers), ms)
 
 
 def time_shapes() -> dict[str, Timing]:
-    """Timings of all SHAPES on one core, where other programs disturb least."""
-    return {name: time_layer(*shape, threads=1) for name, shape in SHAPES.items()}
+    """Timings of all SHAPES."""
+    return {name: time_layer(*shape) for name, shape in SHAPES.items()}
 
 
 def predicted(timings: dict[str, Timing]) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Lesson 02, the Inception block: what its notebook imports."""

@@ -1,0 +1,1 @@
+"""Lesson 03, GoogLeNet: what its notebook imports."""

@@ -1,0 +1,1 @@
+"""Lesson 04, auxiliary classifiers: what its notebook imports."""

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from inception_edu.cost import text_table
 from inception_edu.figures import HEAD_COLOURS
 from inception_edu.layers import Concat
-from inception_edu.lessons.lesson_04.runs import SETTINGS
-from inception_edu.lessons.shared import STARTS, Setting
+from inception_edu.lessons.lesson_04.runs import SETTINGS, STARTS, Setting
 from inception_edu.losses import head_losses
 from inception_edu.network import Network
 from inception_edu.widgets import Explorer

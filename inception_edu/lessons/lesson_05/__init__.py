@@ -1,0 +1,1 @@
+"""Lesson 05, training for real: what its notebook imports."""

@@ -13,8 +13,9 @@ from inception_edu.commands.bench import fit_only, speeds
 from inception_edu.cost import text_table
 from inception_edu.data import Batches, Dataset
 from inception_edu.figures import COLOURS, Picture
-from inception_edu.lessons.shared import ONE_PASS, small_googlenet
-from inception_edu.training import Recipe, pick_device, pick_precision
+from inception_edu.lessons.shared import small_googlenet
+from inception_edu.training import pick_device, pick_precision
+from inception_edu.training.recipe import ONE_PASS, Recipe
 
 Loop = Callable[[nn.Module, object, list[float]], list[float]]  # model, batches, rates -> losses
 LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format

@@ -10,9 +10,9 @@ from inception_edu.data import Dataset
 from inception_edu.figures import COLOURS, Picture, draw_accuracy, draw_page
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons import shared
-from inception_edu.lessons.shared import ONE_PASS, Entry, small_googlenet
+from inception_edu.lessons.shared import Entry, small_googlenet
 from inception_edu.training.history import History
-from inception_edu.training.recipe import BATCH_SIZE, Recipe
+from inception_edu.training.recipe import BATCH_SIZE, ONE_PASS, Recipe
 
 FEW = 512  # images that the network can learn by heart within the run
 SHORT = Recipe(steps=240, batch_size=64, lr=0.05, validate_every=40, **ONE_PASS)

@@ -1,0 +1,1 @@
+"""Lesson 06, factorised convolutions: what its notebook imports."""

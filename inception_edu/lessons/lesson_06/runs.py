@@ -5,8 +5,8 @@ from functools import partial
 from torch import nn
 
 from inception_edu.layers import chain, conv
-from inception_edu.lessons.shared import ONE_PASS, Entry
-from inception_edu.training import Recipe
+from inception_edu.lessons.shared import Entry
+from inception_edu.training.recipe import ONE_PASS, Recipe
 
 # What sees 5x5 pixels: the kernels, and whether a ReLU stands between them.
 FORMS = {

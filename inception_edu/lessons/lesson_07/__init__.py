@@ -1,0 +1,1 @@
+"""Lesson 07, label smoothing: what its notebook imports."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from inception_edu.exercises import Exercise
-from inception_edu.lessons.lesson_07.smoothing_verdict import temperature
+from inception_edu.lessons.lesson_07.verdict import temperature
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 CASES = ((7, 2, 0.1), (5, 10, 0.3), (4, 6, 0.0))  # n, K, eps

@@ -1,0 +1,1 @@
+"""Lesson 08, Inception v3: what its notebook imports."""

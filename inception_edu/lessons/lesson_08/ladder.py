@@ -10,7 +10,7 @@ from inception_edu.cost import layer_table, text_table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.lesson_08.runs import LADDER
 from inception_edu.lessons.lesson_08.staircase import legend_of
-from inception_edu.lessons.shared import accuracies, told
+from inception_edu.lessons.shared import accuracies, mean_std
 
 
 class Printed(NamedTuple):
@@ -95,7 +95,7 @@ def words(study: dict) -> str:
             rows.append((rung, *cells, "not built", *["-"] * 3))
             continue
         gain = (f"{here.gain:+.1f}", f"{here.spread:.1f}", here.verdict) if here else "---"
-        rows.append((rung, *cells, told(accuracies(study, rung)), *gain))
+        rows.append((rung, *cells, mean_std(accuracies(study, rung)), *gain))
     n = len(study["runs"][list(LADDER)[0]])
     return f"{text_table(rows)}\nhere: Fashion-MNIST, percent, n = {n} seeds; {study['hardware']}"
 
@@ -126,7 +126,7 @@ def _draw_here(ax: Axes, study: dict, rungs: list[str]) -> None:
         y, errors = rungs.index(rung), [100 - value for value in accuracies(study, rung)]
         ax.barh(y, statistics.mean(errors), color=VERDICTS[verdicts.get(rung, "the start")])
         ax.plot(errors, [y] * len(errors), "o", color=COLOURS["ink"], ms=6)
-        ax.text(max(errors), y, f"  {told(errors)}", va="center", weight="bold")
+        ax.text(max(errors), y, f"  {mean_std(errors)}", va="center", weight="bold")
     ax.text(0, rungs.index("BN-Inception"), " not built here", va="center", style="italic")
     up = sum(verdict == "gains" for verdict in verdicts.values())
     ax.set(xlabel="test error on Fashion-MNIST, %", title=f"Here: {up} of {len(verdicts)} steps up")

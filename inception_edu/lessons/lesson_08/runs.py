@@ -3,12 +3,11 @@
 from functools import partial
 
 from inception_edu.factorised import AuxHead
+from inception_edu.googlenet import GoogLeNet, initialise
 from inception_edu.inception_v3 import InceptionV3
 from inception_edu.layers import chain, channels, conv
-from inception_edu.lessons.shared import ONE_PASS, Entry, Setting
-from inception_edu.network import Network
-from inception_edu.training import Recipe
-from inception_edu.training.recipe import V3
+from inception_edu.lessons.shared import Entry, without_norm
+from inception_edu.training.recipe import ONE_PASS, V3, Recipe
 
 
 def small_inception(*, seven: bool = False, aux_norm: bool = True) -> InceptionV3:
@@ -23,9 +22,12 @@ def small_inception(*, seven: bool = False, aux_norm: bool = True) -> InceptionV
     return network
 
 
-def googlenet(norm: bool) -> Network:
-    """The small GoogLeNet with its two aux heads, started as in lesson 04."""
-    return Setting("PyTorch" if norm else "Xavier", norm).network()
+def googlenet(norm: bool) -> GoogLeNet:
+    """The small GoogLeNet with its two aux heads; without batch norm it starts as [CAFFE]'s."""
+    network = GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8)
+    if not norm:
+        initialise(without_norm(network))
+    return network
 
 
 COMMON = dict(steps=400, batch_size=64, precision="float32") | ONE_PASS

@@ -6,7 +6,7 @@ from inception_edu.cost import text_table
 from inception_edu.data import Dataset
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.lesson_09.runs import fine_tune
-from inception_edu.lessons.shared import told
+from inception_edu.lessons.shared import mean_std
 from inception_edu.predict import Classifier
 
 Race = dict[str, list[dict[int, float]]]  # start -> for each seed: step -> accuracy in percent
@@ -44,7 +44,7 @@ def words(race: Race) -> str:
     steps = list(next(iter(race.values()))[0])
     rows = [("accuracy, %, after", *(f"{step} steps" for step in steps), "n")]
     for way, runs in race.items():
-        cells = [told([run[step] for run in runs]) for step in steps]
+        cells = [mean_std([run[step] for run in runs]) for step in steps]
         rows.append((way, *cells, f"{len(runs)}"))
     return text_table(rows)
 
@@ -60,7 +60,7 @@ def _draw(fig: Figure, race: Race) -> None:
         for i, run in enumerate(runs):
             label = way if i == 0 else None
             ax.plot(list(run), list(run.values()), "o-", color=LOOKS[way], lw=2.5, label=label)
-    early, late = (told(leads(race, step), "+", digits=0) for step in (EARLY, max(steps)))
+    early, late = (mean_std(leads(race, step), "+", digits=0) for step in (EARLY, max(steps)))
     ax.set_title(f"Ahead by {early} points at step {EARLY}, by {late} at step {max(steps)}")
     ax.axhline(25, color=COLOURS["muted"], ls=":", lw=2)
     ax.text(0, 26, "guessing", va="bottom", color=COLOURS["ink"])

@@ -1,0 +1,1 @@
+"""Lesson 10, the bug museum: what its notebook imports."""

@@ -14,8 +14,8 @@ from inception_edu.lessons.lesson_10 import (
     suspects_loud as loud,
     suspects_quiet as quiet,
 )
+from inception_edu.lessons.lesson_10.guard import Case, guard
 from inception_edu.lessons.lesson_10.museum import norm_as_it_was
-from inception_edu.lessons.lesson_10.museum_guard import Case, guard
 
 plain = partial(nn.BatchNorm2d, eps=1e-5)
 bare_5x5 = partial(count.without_relu, last="branch5x5")

@@ -14,7 +14,7 @@ from inception_edu.googlenet import TABLE_1, Inception, Row
 from inception_edu.layers import Concat, chain, conv
 from inception_edu.lessons.lesson_10 import exhibits_count as count, exhibits_curve as curve
 from inception_edu.lessons.lesson_10.exhibits_stop import halvings
-from inception_edu.lessons.lesson_10.museum_guard import Make, sealed
+from inception_edu.lessons.lesson_10.guard import Make, sealed
 
 WIDTHS, CLASSES, ROWS = (8, 16, 12), (10, 5, 100), ("4d", "3a", "5b")
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from inception_edu.lessons.lesson_10 import exhibits_silent as silent
-from inception_edu.lessons.lesson_10.museum_guard import Make, sealed
+from inception_edu.lessons.lesson_10.guard import Make, sealed
 from inception_edu.network import Outputs
 
 SCALES = ((0.3, 0.35), (0.5, 0.2), (0.45, 0.25))  # mean and std of what a network was trained on

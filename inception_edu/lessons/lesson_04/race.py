@@ -9,8 +9,8 @@ from matplotlib.patches import Rectangle
 
 from inception_edu.cost import layer_table, text_table
 from inception_edu.figures import COLOURS, HEAD_COLOURS, Picture, draw_loss, running_mean
-from inception_edu.lessons.lesson_04.runs import HEADS, RATES
-from inception_edu.lessons.shared import Setting, told
+from inception_edu.lessons.lesson_04.runs import HEADS, RATES, Setting
+from inception_edu.lessons.shared import mean_std
 from inception_edu.network import Network
 from inception_edu.training.history import History
 
@@ -91,10 +91,10 @@ def words_race(race: dict) -> str:
         for heads in HEADS:
             runs = runs_of(race, setting, heads)
             steps = [leaves(run) for run in runs]
-            accuracy = told([100 * run["test_accuracy"] for run in runs])
+            accuracy = mean_std([100 * run["test_accuracy"] for run in runs])
             at = ", ".join("never" if step is None else f"{step}" for step in steps)
             rows.append((str(setting), heads.split()[0], accuracy, at, f"{len(runs)}"))
-    gain = "; ".join(f"{setting} {told(gains(race, setting), '+')}" for setting in RATES)
+    gain = "; ".join(f"{setting} {mean_std(gains(race, setting), '+')}" for setting in RATES)
     return f"{text_table(rows, left=2)}\npoints gained by the heads: {gain}"
 
 
@@ -112,7 +112,7 @@ def _draw_race(fig: Figure, race: dict) -> None:
                 steps = range(every, every * len(loss) + 1, every)
                 label = heads if seed == 0 else None
                 ax.plot(steps, loss, lw=2, color=colours[heads], alpha=0.8, label=label)
-        ax.set_title(f"{setting}: {told(gains(race, setting), '+')} points", fontsize=14)
+        ax.set_title(f"{setting}: {mean_std(gains(race, setting), '+')} points", fontsize=14)
         ax.set(ylim=(0, 2.6))
     fig.supxlabel("step")
     fig.supylabel("main head's loss")

@@ -4,8 +4,8 @@ import statistics
 
 from torch import Tensor
 
-from inception_edu.lessons.lesson_07.calibration_curves import MEASURES, column
-from inception_edu.lessons.shared import told
+from inception_edu.lessons.lesson_07.calibration import MEASURES, column
+from inception_edu.lessons.shared import mean_std
 
 
 def verdict(study: dict) -> str:
@@ -18,7 +18,7 @@ def verdict(study: dict) -> str:
         one_way = min(changes) > 0 or max(changes) < 0
         seeds = "with every seed" if one_way else "not with every seed: no difference shown"
         lines.append(
-            f"{measure}: {told(changes, '+', digits=digits)} (n = {len(changes)}), {seeds}"
+            f"{measure}: {mean_std(changes, '+', digits=digits)} (n = {len(changes)}), {seeds}"
         )
     for name, runs in study["runs"].items():
         points = excess(runs)

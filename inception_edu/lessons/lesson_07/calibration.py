@@ -6,7 +6,7 @@ from inception_edu.cost import text_table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.lesson_07.runs import RECIPES
 from inception_edu.lessons.lesson_07.smooth_targets import floor
-from inception_edu.lessons.shared import told
+from inception_edu.lessons.shared import mean_std
 
 Runs = dict[str, list[dict]]  # name -> what `judged` found, a dictionary for each seed
 MEASURES = {  # what is told of a run: its key, a factor, digits
@@ -31,9 +31,8 @@ def words_runs(runs_of: Runs) -> str:
     n = len(next(iter(runs_of.values())))
     rows = [(f"n = {n}", *runs_of)]
     for measure, (_, _, digits) in MEASURES.items():
-        rows.append(
-            (measure, *(told(column(runs, measure), digits=digits) for runs in runs_of.values()))
-        )
+        cells = (mean_std(column(runs, measure), digits=digits) for runs in runs_of.values())
+        rows.append((measure, *cells))
     return text_table(rows)
 
 
@@ -50,14 +49,14 @@ def _draw_calibration(fig: Figure, runs_of: Runs) -> None:
         for run in runs:
             points = [(mean, right) for n, mean, right in run["reliability"] if n >= FEW]
             curve.plot(*zip(*points, strict=True), "o-", lw=2.5, ms=6, color=colour, alpha=0.8)
-        error = told(column(runs, "calibration error, %"))
+        error = mean_std(column(runs, "calibration error, %"))
         curve.set_title(f"{name}: off by {error} %")
         bins = [[n for n, *_ in run["reliability"]] for run in runs]
         heights = [100 * sum(ns) / sum(map(sum, bins)) for ns in zip(*bins, strict=True)]
         width = 1 / len(heights)
         middles = [(i + 0.5) * width for i in range(len(heights))]
         share.bar(middles, heights, 0.9 * width, color=colour)
-        sure, right = (told(column(runs, m)) for m in ("confidence, %", "test accuracy, %"))
+        sure, right = (mean_std(column(runs, m)) for m in ("confidence, %", "test accuracy, %"))
         share.set_title(f"{sure} % sure, {right} % right", fontsize=14)
         share.set(xlabel="confidence", xlim=(0, 1.02))
     curves[0].set_ylabel("accuracy (dotted: ideal)")
@@ -72,7 +71,7 @@ def show_losses(study: dict) -> Picture:
 def _words_losses(runs_of: Runs) -> str:
     lasts = {name: [run["losses"]["main"][-1] for run in runs] for name, runs in runs_of.items()}
     return "\n".join(
-        f"{name}: training loss ends at {told(last, digits=2)}, its floor is {lowest(name):.3f}"
+        f"{name}: training loss ends at {mean_std(last, digits=2)}, its floor is {lowest(name):.3f}"
         for name, last in lasts.items()
     )
 

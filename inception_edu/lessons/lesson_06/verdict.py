@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from inception_edu.cost import layer_table, text_table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.lesson_06.runs import FORMS, plain_network
-from inception_edu.lessons.shared import accuracies, told
+from inception_edu.lessons.shared import accuracies, mean_std
 
 PAIRS = "3x3 + 3x3", "1x5 + 5x1"
 PAPER = {"ReLU": 77.2, "linear": 76.2}  # [V3] Figure 2, top-1 accuracy on ImageNet, in percent
@@ -24,13 +24,13 @@ def words(study: dict) -> str:
     rows = [("form", "parameters", "MACs", "test accuracy, %", "n")]
     for form in FORMS:
         table, found = layer_table(plain_network(form), (1, 28, 28)), accuracies(study, form)
-        cells = f"{table.params:,}", f"{table.macs:,}", told(found), f"{len(found)}"
+        cells = f"{table.params:,}", f"{table.macs:,}", mean_std(found), f"{len(found)}"
         rows.append((form, *cells))
     lines = [text_table(rows)]
     for pair in PAIRS:
         found = gains(study, pair)
         seeds = ", ".join(f"{gain:+.2f}" for gain in found)
-        lines.append(f"{pair}: ReLU against linear {told(found, '+')} points (seeds {seeds})")
+        lines.append(f"{pair}: ReLU against linear {mean_std(found, '+')} points (seeds {seeds})")
     paper = PAPER["ReLU"] - PAPER["linear"]
     lines.append(f"[V3] Figure 2: {PAPER['ReLU']} against {PAPER['linear']}, {paper:+.1f} points")
     return "\n".join(lines)
@@ -52,5 +52,5 @@ def _draw(fig: Figure, study: dict) -> None:
         ax.text(mean, y - 0.34, f"{mean:.1f}", ha="center", va="bottom", weight="bold")
     ax.set_yticks(range(len(FORMS)), FORMS)
     ax.set(ylim=(len(FORMS) - 0.5, -0.9), xlabel="test accuracy, %; a dot a seed, a bar the mean")
-    found = " and ".join(told(gains(study, pair), "+") for pair in PAIRS)
+    found = " and ".join(mean_std(gains(study, pair), "+") for pair in PAIRS)
     ax.set_title(f"ReLU between: {found} points")

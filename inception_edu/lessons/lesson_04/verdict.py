@@ -1,9 +1,9 @@
 """Lesson 04: each claim about the aux heads beside what was measured here, with n."""
 
-from inception_edu.lessons.lesson_04.aux_race import gains, leaves, runs_of
 from inception_edu.lessons.lesson_04.gradients import Grid, middle
+from inception_edu.lessons.lesson_04.race import gains, leaves, runs_of
 from inception_edu.lessons.lesson_04.runs import HEADS, RATES, SETTINGS
-from inception_edu.lessons.shared import told
+from inception_edu.lessons.shared import mean_std
 
 
 def conclusion(race: dict, grid: Grid) -> str:
@@ -48,5 +48,6 @@ def by_start(race: dict) -> str:
 def by_accuracy(race: dict) -> str:
     """Mean gain of the heads and its spread, in settings that trained at all."""
     trained = [s for s in RATES if any(any(map(leaves, runs_of(race, s, h))) for h in HEADS)]
-    said, n = [f"{s} {told(gains(race, s), '+')}" for s in trained], len(gains(race, trained[0]))
+    said = [f"{s} {mean_std(gains(race, s), '+')}" for s in trained]
+    n = len(gains(race, trained[0]))
     return f"points of test accuracy, early in training: {'; '.join(said)} (n = {n} pairs each)"
