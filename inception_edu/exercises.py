@@ -23,6 +23,15 @@ def unattempted(answer: object) -> bool:
     return all(s.opname in _DO_NOTHING for s in steps) and set(constants) <= {None, ...}
 
 
+def plain(answer: object) -> object:
+    """`answer`, with numpy's and PyTorch's scalars in it (0-d arrays, too) as Python's numbers."""
+    if type(answer) in (list, tuple):
+        return type(answer)(map(plain, answer))
+    if type(answer) is dict:
+        return {key: plain(value) for key, value in answer.items()}
+    return answer.item() if getattr(answer, "shape", None) == () else answer
+
+
 class Guess:
     """A number that the learner commits to before seeing it: `Guess(120_422_400).check(guess)`.
 
@@ -37,6 +46,7 @@ class Guess:
         """ "not attempted", "right", "too high by 3.2x" and the like, for any object."""
         if guess is ...:
             return "not attempted"
+        guess = plain(guess)
         if not isinstance(guess, Real) or isinstance(guess, bool) or guess != guess:
             return f"not a number ({str(guess)[:40]!r})"
         if guess == self.answer:
@@ -79,7 +89,7 @@ class Exercise:
             self.state = "not attempted yet"
         else:
             try:
-                why = self._check(*answer) or ""
+                why = self._check(*map(plain, answer)) or ""
             except Exception as error:  # a learner's function may raise anything at all
                 why = f"it raised {type(error).__name__}: {error}"
             self.state = "not right yet" if why else "right"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from inception_edu.exercises import Exercise, Guess, unattempted
+from inception_edu.exercises import Exercise, Guess, plain, unattempted
 
 
 def stub(x): ...
@@ -115,7 +115,7 @@ def test_anything_else_counts_as_attempted_and_is_judged(name, capsys):
     assert not unattempted(ATTEMPTED[name])
     seen = []
     Exercise("7", seen.append).check(ATTEMPTED[name])
-    assert len(seen) == 1 and seen[0] is ATTEMPTED[name]
+    assert len(seen) == 1 and (seen[0] is ATTEMPTED[name] or seen == [ATTEMPTED[name]])
     assert capsys.readouterr().out == "✔ Exercise 7: right\n"
 
 
@@ -186,6 +186,21 @@ def test_wrong_arguments_and_wrong_types_are_reported_too(capsys):
     assert exercise.state == "right"
 
 
+@pytest.mark.parametrize("scalar", [np.int64, np.array, torch.tensor])
+def test_scalars_of_numpy_and_pytorch_are_judged_as_numbers(scalar):
+    seen = []
+    answers = scalar(3), [scalar(3), "a"], (scalar(3),), {"macs": scalar(3)}
+    Exercise("5", lambda *given: seen.extend(given)).check(*answers)
+    assert seen == [3, [3, "a"], (3,), {"macs": 3}]
+    numbers = seen[0], seen[1][0], seen[2][0], seen[3]["macs"]
+    assert {type(number) for number in numbers} == {int}
+
+
+def test_what_is_no_scalar_stays_the_object_that_it_is():
+    for answer in (torch.zeros(1), np.zeros((2, 2)), nn.Linear(2, 2), stub, "3", range(3)):
+        assert plain(answer) is answer
+
+
 def test_long_reason_is_cut(capsys):
     Exercise("3", lambda answer: "word " * 1000).check(1)
     assert len(capsys.readouterr().out) < 450
@@ -210,6 +225,11 @@ def test_exercise_of_several_answers_wants_all_of_them(capsys):
         (81, "right"),
         (np.float32(101), "right"),
         (np.int64(99), "right"),
+        (np.array(99), "right"),
+        (torch.tensor(100), "right, exactly"),
+        (torch.tensor(126.0), "too high by 1.3x"),
+        (torch.tensor(True), "not a number ('True')"),
+        (np.bool_(True), "not a number ('True')"),
         (Fraction(101), "right"),
         (126, "too high by 1.3x"),
         (320, "too high by 3.2x"),

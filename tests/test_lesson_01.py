@@ -137,6 +137,7 @@ def test_reduce_of_51_channels_costs_39_664_128_macs_and_52_too_many():
     ("answer", "state", "reason"),
     [
         (51, "right", ""),
+        (torch.tensor(51), "right", ""),
         (52, "not right yet", "52 channels cost 40,441,856 MACs, above 40,000,000"),
         (50, "not right yet", "50 fits, but 51 would still fit: 39,664,128 MACs"),
         (51.0, "not right yet", "give a whole number of channels, got 51.0"),

@@ -1,5 +1,6 @@
 import struct
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -152,8 +153,9 @@ def test_parameters_of_narrow_networks(width, params):
     assert sum(p.numel() for p in built.parameters()) == params
 
 
-def test_width_0_35_is_right(capsys):
-    assert verdict(checks.exercise_3, 0.35, capsys=capsys)[0] == "right"
+@pytest.mark.parametrize("scalar", [float, np.float32, np.array, torch.tensor])
+def test_width_0_35_is_right(scalar, capsys):
+    assert verdict(checks.exercise_3, scalar(0.35), capsys=capsys)[0] == "right"
 
 
 @pytest.mark.parametrize(
