@@ -1,6 +1,7 @@
 """The rules of the house, read from its files without running them: who imports whom, how long."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -108,6 +109,16 @@ def faults(root: Path) -> list[str]:
 
 def test_the_house_keeps_its_rules():
     assert faults(ROOT) == []
+
+
+def test_readmes_tree_names_every_file_and_folder_in_the_order_of_imports():
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("```\ninception_edu/\n")[1]
+    lines = tree.split("authoring/ ")[0].splitlines()
+    told = [name for line in lines for name in re.match("  (.+?)  ", line)[1].split(", ")]
+    there = {f"{path.name}{'/' * path.is_dir()}" for path in (ROOT / "inception_edu").iterdir()}
+    assert set(told) | {"__init__.py"} == there - {"__pycache__/"} and len(told) == len(set(told))
+    rows = [ROW_OF[name.removesuffix(".py").strip("/")] for name in told if name != "assets/"]
+    assert rows == sorted(rows)
 
 
 @pytest.fixture
