@@ -10,6 +10,7 @@ from inception_edu.data import Split
 from inception_edu.figures import COLOURS, Picture
 
 CANDIDATES = (1, 2, 5, 10, 20, 50, 100)
+TURNS = 200
 SIZES = {500: "branch3x3", 1_000: "branch5x5", 10_000: "branch1x1"}  # test images -> colour
 
 
@@ -66,13 +67,13 @@ def variants(network: nn.Module, split: Split, *, k: int = 50, noise: float = 0.
     return torch.stack([(features @ w.T + bias).argmax(1) == split.labels for w in weights])
 
 
-def flattery_of(right: Tensor, *, turns: int = 200) -> float:
+def flattery_of(right: Tensor) -> float:
     """Points by which the best of k on one half of the images does worse on the other half.
 
-    `right` is bool (k, n); the mean over random halvings.
+    `right` is bool (k, n); the mean over TURNS random halvings.
     """
     generator, found = torch.Generator().manual_seed(0), []
-    for _ in range(turns):
+    for _ in range(TURNS):
         a, b = torch.randperm(right.shape[1], generator=generator).chunk(2)
         scores = right[:, a].double().mean(1)
         best = scores.argmax()

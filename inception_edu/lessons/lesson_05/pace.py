@@ -82,15 +82,14 @@ def measure(
     dataset: Dataset,
     *,
     steps: int = 5,
-    turns: int = 2,
 ) -> dict[str, float]:
-    """Images per second by name: the median of `turns`, after one that is not counted."""
-    return medians(calls(loop, photos, dataset, steps=steps), turns)
+    """Images per second by name."""
+    return medians(calls(loop, photos, dataset, steps=steps))
 
 
-def medians(calls: dict[str, Callable[[], int]], turns: int) -> dict[str, float]:
-    """The median of every call's images per second."""
-    return {name: statistics.median(values) for name, values in speeds(calls, turns).items()}
+def medians(calls: dict[str, Callable[[], int]]) -> dict[str, float]:
+    """Every call's images per second: the median of two turns, after one that is not counted."""
+    return {name: statistics.median(values) for name, values in speeds(calls, 2).items()}
 
 
 def show_pace(found: dict[str, float]) -> Picture:
@@ -125,4 +124,4 @@ def on_each_device(dataset: Dataset, *, steps: int = 10) -> str:
         return "not measured here: no GPU, or INCEPTION_EDU_DEVICE says not to use it"
     cases = [("cpu", 128), (device, 128), (device, 512)]
     runs = {f"{name}, batch {n}": partial(ours, dataset, n, steps, name) for name, n in cases}
-    return _words_pace(medians(runs, turns=2))
+    return _words_pace(medians(runs))

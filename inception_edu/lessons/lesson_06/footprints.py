@@ -10,12 +10,12 @@ from inception_edu.layers import kernel_size, same_padding
 Kernels = tuple[int | tuple[int, int], ...]
 
 
-def seen(layers: nn.Module, c_in: int, side: int = 9) -> Tensor:
+def seen(layers: nn.Module, c_in: int) -> Tensor:
     """Mean |gradient| of the middle output pixel by each input pixel, over 64 images: (h, w)."""
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        images = torch.randn(64, c_in, side, side, requires_grad=True)
-    middle = layers.eval()(images)[:, :, side // 2, side // 2].sum()
+        images = torch.randn(64, c_in, 9, 9, requires_grad=True)
+    middle = layers.eval()(images)[:, :, 4, 4].sum()
     return torch.autograd.grad(middle, images)[0].abs().mean((0, 1))
 
 
@@ -25,13 +25,13 @@ def window(gradient: Tensor) -> tuple[int, int]:
     return len(rows.unique()), len(columns.unique())
 
 
-def routes(*kernels: int | tuple[int, int], side: int = 7) -> Tensor:
+def routes(*kernels: int | tuple[int, int]) -> Tensor:
     """On how many routes the middle output pixel hears each input pixel: gradient, weights 1."""
-    image = torch.zeros(1, 1, side, side, requires_grad=True)
+    image = torch.zeros(1, 1, 7, 7, requires_grad=True)
     x = image
     for k in kernels:
         x = nn.functional.conv2d(x, torch.ones(1, 1, *kernel_size(k)), padding=same_padding(k))
-    return torch.autograd.grad(x[0, 0, side // 2, side // 2], image)[0][0, 0]
+    return torch.autograd.grad(x[0, 0, 3, 3], image)[0][0, 0]
 
 
 def words(maps: dict[str, Tensor]) -> str:

@@ -40,14 +40,14 @@ def narrowest(layers: nn.Module, c: int, side: int) -> int:
 Costs = dict[str, tuple[int, int]]  # way -> (MACs, values at the narrowest place)
 
 
-def costs(c: int = C, side: int = SIDE) -> Costs:
+def costs() -> Costs:
     """What each way costs."""
     found = {}
     with torch.device("meta"):
         for way in WAYS:
-            layers = reduction(way, c)
-            macs = layer_table(layers, (c, side, side)).macs
-            found[way] = macs, narrowest(layers, c, side)
+            layers = reduction(way, C)
+            macs = layer_table(layers, (C, SIDE, SIDE)).macs
+            found[way] = macs, narrowest(layers, C, SIDE)
     return found
 
 
@@ -76,13 +76,13 @@ def _draw_costs(fig: Figure, found: Costs) -> None:
     fig.axes[0].invert_yaxis()
 
 
-def pattern(side: int = SIDE) -> Tensor:
+def pattern() -> Tensor:
     """Bright dots, dark dots, stripes and a diagonal edge, with a little noise: (1, 1, h, w)."""
-    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    half, dots = side // 2, ((y % 4 == 2) & (x % 4 == 2)).double()
+    y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    half, dots = SIDE // 2, ((y % 4 == 2) & (x % 4 == 2)).double()
     image = torch.where(x < half, dots, 1 - dots)
     below = torch.where(x < half, (x % 2).double(), (x - half > y - half).double())
-    noise = torch.rand(side, side, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise = torch.rand(SIDE, SIDE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return (torch.where(y < half, image, below) + 0.02 * noise)[None, None]  # so that nothing ties
 
 

@@ -25,8 +25,9 @@ def factors(c: int, form: str) -> nn.Sequential:
     return nn.Sequential(*(conv(c, c, k, relu=relu or i == last) for i, k in enumerate(kernels)))
 
 
-def plain_network(form: str, c: int = 24) -> nn.Sequential:
+def plain_network(form: str) -> nn.Sequential:
     """A small network of three layers that see 5x5 pixels each, for Fashion-MNIST."""
+    c = 24
     return chain(
         stem=conv(1, c, 3),
         pool1=nn.MaxPool2d(3, 2, 1),  # 28x28 -> 14x14

@@ -76,9 +76,9 @@ def _words_losses(runs_of: Runs) -> str:
     )
 
 
-def lowest(name: str, num_classes: int = 10) -> float:
+def lowest(name: str) -> float:
     """The floor of the loss that a saved entry was trained with."""
-    return floor(RECIPES[name].label_smoothing, num_classes)
+    return floor(RECIPES[name].label_smoothing, num_classes=10)
 
 
 def _draw_losses(fig: Figure, runs_of: Runs) -> None:

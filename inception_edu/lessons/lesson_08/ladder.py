@@ -44,7 +44,6 @@ class Step(NamedTuple):
     """What a rung gains over the one before, in points: here with its spread, and in the paper."""
 
     rung: str
-    before: str
     gain: float
     spread: float
     paper: float | None  # None: no such row in Table 3
@@ -63,7 +62,7 @@ def step(study: dict, before: str, rung: str) -> Step:
     spread = (statistics.variance(low) + statistics.variance(high)) ** 0.5
     rows = [TABLE_3.get(name) for name in (before, rung)]
     paper = rows[0].top1 - rows[1].top1 if all(rows) else None
-    return Step(rung, before, statistics.mean(high) - statistics.mean(low), spread, paper)
+    return Step(rung, statistics.mean(high) - statistics.mean(low), spread, paper)
 
 
 def steps(study: dict) -> list[Step]:

@@ -26,9 +26,9 @@ def least_loss(share: float, num_classes: int) -> float:
     return math.log(math.exp(share) + num_classes - 1) - share
 
 
-def descend(last: nn.Module, labels: Tensor, num_classes: int = 10) -> list[float]:
+def descend(last: nn.Module, labels: Tensor) -> list[float]:
     """The loss by step, where each image's scores move freely before the layer `last`."""
-    scores = torch.zeros(len(labels), num_classes, requires_grad=True)
+    scores = torch.zeros(len(labels), 10, requires_grad=True)
     optimiser, losses = torch.optim.Adam([scores], lr=0.2), []
     for _ in range(100):
         loss = cross_entropy(last(scores), labels)
@@ -67,9 +67,9 @@ def images(n: int) -> tuple[Tensor, Tensor]:
     return load("fashion_mnist").valid.batch(slice(n))
 
 
-def trainer(restore: Callable, *, seed: int = 0, c: int = 16, n: int = 32) -> Callable:
+def trainer(restore: Callable, *, seed: int = 0, c: int = 16) -> Callable:
     """`train(steps, saved=None) -> rows, saved`, which goes on from `saved` by `restore`."""
-    batches = [part.split(n) for part in images(4096)]
+    batches = [part.split(32) for part in images(4096)]
 
     def train(steps: int, saved: dict | None = None) -> tuple[Rows, dict]:
         with torch.random.fork_rng(devices=[]):

@@ -53,10 +53,10 @@ def sorted_split(listing: Sequence[str], seed: int = 0) -> tuple[list[str], list
     return names[n:], names[:n]
 
 
-def listings(n: int, seed: int = 0) -> list[list[str]]:
+def listings(n: int) -> list[list[str]]:
     """The names of n photos, in the orders in which two file systems list them."""
     names = [f"photo_{i:04d}.jpg" for i in range(n)]
-    dice = random.Random(seed)
+    dice = random.Random(0)
     return [dice.sample(names, n) for _ in range(2)]
 
 
