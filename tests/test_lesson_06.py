@@ -22,6 +22,8 @@ from inception_edu.lessons.lesson_06 import (
 )
 from inception_edu.lessons.shared import saved
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def verdict(exercise, answer, capsys):
     """The state after a check, and the one line it printed."""

@@ -22,6 +22,8 @@ from inception_edu.lessons.shared import saved
 from inception_edu.losses import expected_calibration_error, smoothed_targets
 from inception_edu.training.evaluation import Evaluation
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CASES = [(0.1, 10), (0.1, 1000), (0.5, 3), (0.3, 2)]
 
 

@@ -26,12 +26,20 @@ from inception_edu.lessons.lesson_08 import (
 from inception_edu.lessons.lesson_08.same_function import copied
 from inception_edu.lessons.shared import saved
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @cache
 def on_meta(build, *arguments):
     """A network for use, without numbers."""
     with torch.device("meta"):
         return build(*arguments).eval()
+
+
+@cache
+def stages(variant="paper", side=299):
+    """The staircase of InceptionV3 on an image of so many pixels a side."""
+    return staircase.stages(on_meta(InceptionV3, variant), side)
 
 
 def verdict(exercise, answer, capsys):
@@ -43,6 +51,15 @@ def verdict(exercise, answer, capsys):
 # --- exercise 1
 
 
+@pytest.fixture(scope="module")
+def built_once():
+    """The networks that exercise 1 asks about, which no answer here changes."""
+    networks = list(checks.altered())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "altered", lambda: networks)
+        yield
+
+
 def first(network, alike=lambda h, w: h == w):
     for name, block in network.body.named_children():
         convs = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
@@ -50,10 +67,12 @@ def first(network, alike=lambda h, w: h == w):
             return name
 
 
+@pytest.mark.usefixtures("built_once")
 def test_the_first_asymmetric_block_and_its_reason_are_right(capsys):
     assert verdict(checks.exercise_1, (first, "A"), capsys)[0] == "right"
 
 
+@pytest.mark.usefixtures("built_once")
 @pytest.mark.parametrize(
     ("find", "why", "said"),
     [
@@ -185,7 +204,7 @@ def test_weights_are_copied_in_order_or_the_misfit_is_named():
 
 
 def test_stages_are_the_networks_own_grids_and_costs():
-    parts = staircase.stages(on_meta(InceptionV3), 299)
+    parts = stages()
     whole = layer_table(on_meta(InceptionV3), (3, 299, 299))
     assert sum(part.macs for part in parts) == whole.macs == 5_576_975_456
     outputs = {part.name: part.output for part in parts}
@@ -194,7 +213,7 @@ def test_stages_are_the_networks_own_grids_and_costs():
 
 
 def test_every_kind_of_part_is_read_off_its_modules():
-    kinds = {part.name: part.kind for part in staircase.stages(on_meta(InceptionV3), 299)}
+    kinds = {part.name: part.kind for part in stages()}
     expected = dict(conv1="convolution", pool1="pool", grid35a="square kernels", linear="linear")
     expected |= dict(reduce35to17="grid reduction", grid17d="1xn and nx1", grid8b="forks")
     expected |= dict(reduce17to8="grid reduction")
@@ -212,7 +231,7 @@ def test_v1_and_v2_stand_side_by_side_by_grid():
 
 
 def test_the_cost_bars_are_every_paid_parts_and_add_up():
-    parts = staircase.stages(on_meta(InceptionV3), 299)
+    parts = stages()
     words = staircase.show_costs(parts).words
     assert "grid17d has the most, 11% of all" in words and "25% of all" in words
     assert words.split("total")[1].split()[:2] == ["24,027,240", "5,576,975,456"]
@@ -221,19 +240,19 @@ def test_the_cost_bars_are_every_paid_parts_and_add_up():
 
 
 def test_the_papers_table_agrees_row_by_row_and_a_change_is_seen():
-    parts = staircase.stages(on_meta(InceptionV3), 299)
+    parts = stages()
     told = endpoints.inputs_beside_table_1(parts, (299, 299, 3))
     assert told.count("equal") == 13 and "DIFFERS" not in told
     told = endpoints.inputs_beside_table_1(parts, (298, 298, 3))
     assert told.count("DIFFERS") == 1
-    larger = staircase.stages(on_meta(InceptionV3), 331)
+    larger = stages(side=331)
     assert endpoints.inputs_beside_table_1(larger, (331, 331, 3)).count("DIFFERS") == 11
 
 
 def test_torchvisions_own_shapes_agree_and_a_change_is_seen():
     with torch.device("meta"):
         theirs = models.inception_v3(weights=None, init_weights=False)
-    parts = staircase.stages(on_meta(InceptionV3, "torchvision"), 299)
+    parts = stages("torchvision")
     told = endpoints.beside_torchvision(parts, theirs, 299)
     assert told.count("equal") == 16 and "DIFFERS" not in told
     for shape in ("35x35x256", "35x35x288", "17x17x768", "8x8x1280", "8x8x2048"):

@@ -1,10 +1,14 @@
 """Lesson 08: the ladder from GoogLeNet to Inception v3, the paper's beside the one saved here."""
 
 import statistics
+from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import nn
 
 from inception_edu.cost import layer_table, text_table
 from inception_edu.figures import COLOURS, Picture
@@ -71,11 +75,18 @@ def steps(study: dict) -> list[Step]:
     return [step(study, *pair) for pair in zip(rungs, rungs[1:], strict=False)]
 
 
+@cache
+def macs_of(build: Callable[[], nn.Module]) -> int:
+    """Multiply-adds for one image of the network that an entry builds."""
+    with torch.device("meta"):  # to be counted, a network needs no numbers
+        return layer_table(build(), (1, 28, 28)).macs
+
+
 def recipes() -> str:
     """What each rung is: optimiser and rate, targets, aux heads, weights that are evaluated."""
     rows = [("rung", "optimiser", "rate", "eps of labels", "million MACs", "evaluated")]
     for rung, entry in LADDER.items():
-        r, macs = entry.recipe, layer_table(entry.build(), (1, 28, 28)).macs
+        r, macs = entry.recipe, macs_of(entry.build)
         weights = "running average" if r.average else "last weights"
         numbers = (f"{r.lr:g}", f"{r.label_smoothing:g}", f"{macs / 1e6:.1f}")
         rows.append((rung, r.optimiser, *numbers, weights))

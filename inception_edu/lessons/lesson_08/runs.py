@@ -30,6 +30,7 @@ def googlenet(norm: bool) -> GoogLeNet:
     return network
 
 
+V2 = partial(small_inception, seven=True, aux_norm=False)
 COMMON = dict(steps=400, batch_size=64, precision="float32") | ONE_PASS
 SGD = COMMON | dict(lr=0.1)
 RMSPROP = COMMON | {name: V3[name] for name in ("optimiser", "lr", "clip")}
@@ -37,15 +38,9 @@ SMOOTH = RMSPROP | dict(label_smoothing=V3["label_smoothing"])
 LADDER = {
     "GoogLeNet": Entry("08", partial(googlenet, False), Recipe(**COMMON | dict(lr=0.02))),
     "BN-GoogLeNet": Entry("08", partial(googlenet, True), Recipe(**SGD)),
-    "Inception-v2": Entry(
-        "08", partial(small_inception, seven=True, aux_norm=False), Recipe(**SGD)
-    ),
-    "+ RMSProp": Entry(
-        "08", partial(small_inception, seven=True, aux_norm=False), Recipe(**RMSPROP)
-    ),
-    "+ label smoothing": Entry(
-        "08", partial(small_inception, seven=True, aux_norm=False), Recipe(**SMOOTH)
-    ),
+    "Inception-v2": Entry("08", V2, Recipe(**SGD)),
+    "+ RMSProp": Entry("08", V2, Recipe(**RMSPROP)),
+    "+ label smoothing": Entry("08", V2, Recipe(**SMOOTH)),
     "+ factorised 7x7": Entry("08", partial(small_inception, aux_norm=False), Recipe(**SMOOTH)),
     "+ BN auxiliary": Entry("08", small_inception, Recipe(**SMOOTH)),
     "+ averaged weights": Entry(
