@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from inception_edu.cost import conv_cost
+from inception_edu.figures import render
 from inception_edu.googlenet import TABLE_1, Inception
 from inception_edu.lessons.lesson_01 import (
     budget_game,
@@ -234,19 +235,19 @@ def test_cost_explorer_starts_at_the_papers_5x5_branch_and_follows_its_sliders()
     assert told[2][-2] == f"{49 * 4 * (64 + 8 * 9):,}"
 
 
-@pytest.mark.parametrize("name", ["c_in", "reduce", "c_out", "k", "grid"])
-def test_cost_explorer_survives_both_ends_of_every_slider(name):
+def test_cost_explorer_survives_both_ends_of_every_slider():
     explorer = lesson.cost_explorer()
-    control = explorer.controls[name]
-    ends = [control.options[i] for i in (0, -1)] if hasattr(control, "options") else None
-    for end in ends or (control.min, control.max):
-        moved(explorer, **{name: end})
+    assert list(explorer.controls) == ["c_in", "reduce", "c_out", "k", "grid"]
+    for name, control in explorer.controls.items():
+        ends = [control.options[i] for i in (0, -1)] if hasattr(control, "options") else None
+        for end in ends or (control.min, control.max):
+            moved(explorer, **{name: end})
 
 
 def test_detour_that_costs_more_says_so():
-    explorer = lesson.cost_explorer()
-    moved(explorer, k=1, reduce=192)
-    assert '"The detour costs 7.00 times as much"' in explorer.plain  # 192 (192 + 32) / (192 32)
+    fig = render(lesson._draw_detour, lesson.detour(k=1, reduce=192), (8, 3))
+    title = fig.axes[0].get_title("left")
+    assert title == "The detour costs 7.00 times as much"  # 192 (192 + 32) / (192 32)
 
 
 def test_block_3a_naive_has_308_281_344_macs_and_reduced_128_049_152():
@@ -279,14 +280,14 @@ def test_budget_game_can_be_won():
     assert f'"Block 3a at {macs / 1e6:.1f} million MACs: under the budget"' in game.plain
 
 
-@pytest.mark.parametrize("name", ["reduce3", "reduce5", "pool_proj"])
-def test_budget_game_is_not_won_with_a_dead_branch(name):
-    game = budget_game.explorer()
-    moved(game, reduce3=64)
-    told = moved(game, **{name: 0})
-    dead = {"reduce3": "branch3x3", "reduce5": "branch5x5", "pool_proj": "branch_pool"}[name]
-    assert budget_game.block_bars(**game.values)["reduced"][dead] == (0, 0)
-    assert told.endswith("3 of 4 branches alive; not won yet")
+def test_budget_game_is_not_won_with_a_dead_branch():
+    game, won = budget_game.explorer(), dict(reduce3=64, reduce5=16, pool_proj=32)
+    dead = {"reduce3": "branch3x3", "reduce5": "branch5x5", "pool_proj": "branch_pool"}
+    for alive, (name, branch) in zip((3, 2, 1), dead.items(), strict=True):
+        bars = budget_game.block_bars(**won | {name: 0})
+        assert bars["reduced"][branch] == (0, 0)
+        assert budget_game.words_game(bars).endswith("3 of 4 branches alive; not won yet")
+        assert moved(game, **{name: 0}).endswith(f"{alive} of 4 branches alive; not won yet")
 
 
 def test_budget_itself_is_not_under_the_budget():

@@ -217,8 +217,8 @@ def test_with_and_without_heads_one_seed_starts_the_same_network(setting):
         found.append(setting.network(aux=aux))
     with_heads, without = found
     assert list(with_heads.aux) == ["aux1", "aux2"] and not without.aux
-    for name, value in without.state_dict().items():
-        assert torch.equal(with_heads.state_dict()[name], value)
+    weights = with_heads.state_dict()
+    assert all(torch.equal(weights[name], v) for name, v in without.state_dict().items())
 
 
 # --- the gradients
@@ -282,14 +282,22 @@ def test_the_middle_is_the_median_over_seeds():
 def test_the_explorer_looks_up_every_setting_and_its_picture_changes(grid):
     explorer = gradients.explorer(grid)
     assert explorer.controls["start"].options == tuple(STARTS)
-    settings = [(start, norm) for start in STARTS for norm in ("batch norm", "none")]
-    for (start, norm), head in zip(settings, ("aux1", "aux1", "all") * 2, strict=True):
-        moved(explorer, start=start, norm=norm, head=head)
+    for name, value in dict(start="Kaiming", norm="batch norm", head="aux1").items():
+        moved(explorer, **{name: value})
         assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
-        runs = grid[Setting(start, norm != "none")]
-        assert f"conv1 gets {gradients.kept(runs):.1e} of what 5b gets" in explorer.words
-        assert ("main  " in explorer.words) == (head == "all")
-        assert f"{gradients.middle(runs, 'aux1')['4a']:.0e}" in explorer.words
+    choice = gradients.Choice(SETTINGS[-1], grid[SETTINGS[-1]], ("aux1",))
+    assert SETTINGS[-1] == Setting("Kaiming", True) and explorer.words == gradients._words(choice)
+
+
+@pytest.mark.parametrize("heads", [("aux1",), gradients.HEADS])
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+def test_the_explorers_words_are_those_of_the_setting_and_its_heads(grid, setting, heads):
+    runs = grid[setting]
+    words = gradients._words(gradients.Choice(setting, runs, heads))
+    assert words.startswith(str(setting))
+    assert f"conv1 gets {gradients.kept(runs):.1e} of what 5b gets" in words
+    assert ("main  " in words) == (heads == gradients.HEADS)
+    assert f"{gradients.middle(runs, 'aux1')['4a']:.0e}" in words
 
 
 def test_the_explorer_draws_a_line_and_a_band_for_each_head(grid):

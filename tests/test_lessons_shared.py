@@ -107,8 +107,9 @@ def test_randomise_draws_every_number_anew_and_alike_for_a_seed():
     one, two = (Inception(4, TABLE_1["3a"].scaled(1 / 8)) for _ in range(2))
     before = {name: v.clone() for name, v in one.state_dict().items()}
     shared.randomise(one), shared.randomise(two)
+    alike = two.state_dict()
     for name, value in one.state_dict().items():
         counter = name.endswith("num_batches_tracked")
         assert counter or not (value == before[name]).any(), name
-        assert torch.equal(value, two.state_dict()[name])
+        assert torch.equal(value, alike[name])
         assert not name.endswith("running_var") or value.min() > 0
