@@ -120,20 +120,20 @@ def test_every_command_has_a_file_and_help_with_an_example(capsys):
         assert stopped.value.code == 0 and f"example: python -m inception_edu {name} " in out
 
 
-def test_help_is_there_at_once_for_torch_is_not_imported():
+def test_help_and_wrong_arguments_are_answered_at_once_for_torch_is_not_imported():
     script = """if True:
-        import sys
-        from inception_edu.__main__ import main
-        for argv in ["--help"], ["cost", "--help"], ["predict"], ["lab", "-h"], ["cost", "--siz"]:
+        import runpy, sys
+        for argv in "--help", "cost --help", "predict", "split --valid half", "lab -h", "cots":
+            sys.argv[1:] = argv.split()
             try:
-                main(argv)
+                runpy.run_module("inception_edu", run_name="__main__")
             except SystemExit as done:
                 print(done.code, "torch" in sys.modules)
     """
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     ends = [line for line in done.stdout.splitlines() if line[1:] in (" True", " False")]
-    assert ends == ["0 False", "0 False", "2 False", "0 False", "2 False"], done.stderr
+    assert ends == ["0 False", "0 False", "2 False", "2 False", "0 False", "2 False"], done.stderr
 
 
 def read(*argv):
@@ -166,14 +166,6 @@ def test_a_new_field_of_a_recipe_is_on_the_command_line_by_itself(monkeypatch, c
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     assert "--mix-up MIX_UP" in (out := capsys.readouterr().out) and "100% of pairs" in out
-
-
-def test_names_that_a_terminal_cannot_encode_are_replaced(monkeypatch):
-    raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
-    monkeypatch.setattr(train, "run", lambda args: print("\N{SNOWMAN} ok", flush=True) or 0)
-    assert main(["train"]) == 0
-    assert raw.getvalue().split() == [b"?", b"ok"]
 
 
 @pytest.mark.parametrize("set_before", [None, "ACTIVE"])
@@ -553,9 +545,54 @@ def test_predict_takes_folders_and_writes_json_and_a_figure(photos, trained, tmp
     assert {entry["class"] for entry in classes} == {"dark", "light"}
     assert sum(entry["probability"] for entry in classes) == pytest.approx(1, abs=1e-5)
     assert imread(tmp_path / "a.png").shape[:2] == (12 * 340, 1100)
+
+
+def test_predict_finds_what_is_in_folders_and_what_wildcards_stand_for(trained, tmp_path, capsys):
+    names = ["a.png", "b.png", "[c].png", "c.png", "deep/er/d.png"]
+    for i, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (24, 20), (40 * i, 0, 0)).save(tmp_path / name)
     (tmp_path / "empty").mkdir()
-    assert main(["predict", str(tmp_path / "empty"), *argv[1:], str(trained / "best.pt")]) == 1
-    assert "is a folder" in capsys.readouterr().err
+
+    def told(*photos, code=0):
+        command = ["predict", *(str(tmp_path / photo) for photo in photos), "--top", "1"]
+        assert main([*command, "--checkpoint", str(trained / "best.pt"), "--device", "cpu"]) == code
+        out, err = capsys.readouterr()
+        paths = [line.split(".png")[0] + ".png" for line in out.splitlines()[1:]]
+        return [os.path.relpath(path, tmp_path).replace(os.sep, "/") for path in paths], err
+
+    assert told("*.png") == (["[c].png", "a.png", "b.png", "c.png"], "")
+    assert told("?.png", "a.png") == (["a.png", "b.png", "c.png"], "")
+    assert told("[c].png") == (["[c].png"], "")  # a name that is there, not a pattern
+    assert sorted(told(".")[0]) == sorted(names)
+    assert told("dee*") == (["deep/er/d.png"], "")
+    assert told("a.png", "empty", "x*.png", "[ab].png", code=1)[0] == ["a.png"]
+    err = told("empty", "x*.png", "[ab].png", code=1)[1].splitlines()
+    assert "empty is a folder without photos" in err[0]
+    assert err[1].endswith("x*.png is not there") and err[2].endswith("[ab].png is not there")
+
+
+def test_classes_and_names_of_any_script_are_told_and_written(trained, tmp_path, monkeypatch):
+    saved = checkpoints.load(trained / "best.pt")
+    saved["data"]["classes"] = ("кошка_$^", "犬")
+    torch.save(saved, tmp_path / "best.pt")
+    photo = tmp_path / "日本.png"
+    Image.new("RGB", (24, 20)).save(photo)
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    argv = ["predict", str(photo), "--checkpoint", str(tmp_path / "best.pt")]
+    for more in ("--csv", str(tmp_path / "a.csv")), ("--json", str(tmp_path / "a.json")):
+        assert main([*argv, *more]) == 0
+    sys.stdout.flush()
+    told = raw.getvalue().decode("ascii").splitlines()
+    assert told[1].split()[0].endswith("??.png") and {x.split()[-1] for x in told[1:3]} == {
+        "?????_$^",
+        "?",
+    }
+    table = (tmp_path / "a.csv").read_bytes().decode("utf-8")
+    assert "日本.png" in table and "кошка_$^" in table
+    entries = json.loads((tmp_path / "a.json").read_bytes().decode("utf-8"))
+    assert {x["class"] for x in entries[0]["classes"]} == {"кошка_$^", "犬"}
 
 
 def test_wrong_arguments_of_predict_are_one_sentence(photos, trained, tmp_path, capsys):
