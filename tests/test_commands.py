@@ -565,6 +565,10 @@ def test_predict_finds_what_is_in_folders_and_what_wildcards_stand_for(trained, 
     assert told("?.png", "a.png") == (["a.png", "b.png", "c.png"], "")
     assert told("[c].png") == (["[c].png"], "")  # a name that is there, not a pattern
     assert sorted(told(".")[0]) == sorted(names)
+    if os.name == "posix":
+        for name in ("why?.png", "whys.png"):
+            Image.new("RGB", (24, 20)).save(tmp_path / name)
+        assert told("why?.png") == (["why?.png"], "")
     assert told("dee*") == (["deep/er/d.png"], "")
     assert told("a.png", "empty", "x*.png", "[ab].png", code=1)[0] == ["a.png"]
     err = told("empty", "x*.png", "[ab].png", code=1)[1].splitlines()
