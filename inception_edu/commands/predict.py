@@ -12,7 +12,7 @@ from pathlib import Path
 from inception_edu.checks import check_count
 from inception_edu.files import shown, write
 
-EXAMPLE = "a.jpg b.jpg --checkpoint runs/a/best.pt"
+EXAMPLE = "photo.jpg --checkpoint runs/a/best.pt"
 Best = list[tuple[str, float]]  # a photo's classes and probabilities, the most probable first
 
 

@@ -28,7 +28,7 @@ from inception_edu.training import History, checkpoints, evaluate, fit, print_pr
 from inception_edu.training.devices import pick_device, rank_and_world
 from inception_edu.training.recipe import Recipe
 
-EXAMPLE = "--data fashion_mnist --epochs 3 --out runs/a"
+EXAMPLE = "--epochs 3 --out runs/a"
 PHOTOS = dict(epochs=10, batch_size=32, shift=2, flip=True)  # a folder holds hundreds, not 60,000
 
 
@@ -64,7 +64,10 @@ def recipe_options(parser: argparse.ArgumentParser) -> None:
     kinds = get_type_hints(Recipe)
     for field in fields(Recipe):
         kind = get_args(kinds[field.name] | None)[0]  # of "int | None" the int
-        reads = dict(action=argparse.BooleanOptionalAction) if kind is bool else dict(type=kind)
+        choices = "|".join(field.metadata.get("choices", ()))
+        reads = dict(type=kind, metavar=choices or ("N" if kind is int else "X"))
+        if kind is bool:
+            reads = dict(action=argparse.BooleanOptionalAction)
         default = "" if field.default is None else f" ({field.default})"
         help = (field.metadata.get("help", "") + default).replace("%", "%%").strip()
         group.add_argument("--" + field.name.replace("_", "-"), help=help, **reads)
