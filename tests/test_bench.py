@@ -82,5 +82,5 @@ def test_words_give_medians_and_how_many_times_the_first_turn_by_turn():
 def test_the_whole_bench_prints_both_tables(monkeypatch, tiny):
     monkeypatch.setattr(bench, "load", lambda name: tiny)
     monkeypatch.setattr(bench, "inference_calls", lambda *_, **__: {"one": lambda: 1})
-    text = bench.run(device="cpu", repeats=1, steps=1, width=1 / 16)
+    text = bench.measure(device="cpu", repeats=1, steps=1, width=1 / 16)
     assert "this loop, batch 128" in text and "torch " in text and "inference" in text

@@ -1,12 +1,16 @@
-"""The command line: train, resume, cost; in one process, killed, and under torchrun."""
+"""The command line, run in this process: exit codes, sentences, and what each command leaves."""
 
+import io
+import itertools
 import json
 import os
 import shlex
-import signal
+import shutil
 import subprocess
 import sys
 import textwrap
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +19,17 @@ import torch
 from matplotlib.image import imread
 from PIL import Image
 
-from inception_edu.__main__ import main
+from inception_edu import __main__ as command_line
+from inception_edu.__main__ import COMMANDS, main
+from inception_edu.commands import train
+from inception_edu.data import Batches
 from inception_edu.training import checkpoints
 from inception_edu.training.history import History
+from inception_edu.training.run import Run
 
 ROOT = Path(__file__).parents[1]
 ENV = os.environ | dict(OMP_NUM_THREADS="1", INCEPTION_EDU_DEVICE="cpu", PYTHONPATH=str(ROOT))
 PYTHON = [sys.executable, "-u", "-m"]
-
-
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -42,7 +48,7 @@ def npz(tmp_path_factory):
 
 def words(npz, out, more=""):
     """Arguments of `train` that take a second; dropout and aux heads included."""
-    small = "--width 0.0625 --aux --valid 24 --batch-size 8 --epochs 4 --lr 0.05 --device cpu"
+    small = "--width 0.0625 --aux --valid 24 --batch-size 8 --epochs 3 --lr 0.05 --device cpu"
     return ["train", "--data", str(npz), "--out", str(out), *shlex.split(f"{small} {more}")]
 
 
@@ -62,12 +68,18 @@ def same_run(a, b):
     return equal and steady(a / "history.json") == steady(b / "history.json")
 
 
+def printed(argv, code=0):
+    """What a command that ends with `code` prints, by lines."""
+    with redirect_stdout(io.StringIO()) as out:
+        assert main(argv) == code
+    return out.getvalue().splitlines()
+
+
 @pytest.fixture(scope="module")
 def whole(npz, tmp_path_factory):
-    """The folder of an uninterrupted run."""
+    """The folder of an uninterrupted run, and what it printed."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    assert main(words(npz, out)) == 0
-    return out
+    return out, printed(words(npz, out))
 
 
 def refused(argv, capsys, *said, code=2):
@@ -79,101 +91,169 @@ def refused(argv, capsys, *said, code=2):
     assert out.err.count("\n") == 1 and all(word in out.err for word in said), out.err
 
 
-def test_train_leaves_four_files_and_tells_every_epoch_and_the_test(npz, tmp_path, capsys):
-    argv = words(npz, tmp_path / "run")
-    assert main(argv) == 0
-    files = ["best.pt", "curves.png", "history.json", "last.pt"]
-    assert sorted(x.name for x in (tmp_path / "run").iterdir()) == files
-    lines = capsys.readouterr().out.splitlines()
-    assert (
-        lines[0] == "48 steps of 8 images on cpu, float32, channels_last" or "bfloat16" in lines[0]
-    )
-    assert [line.split(",")[0] for line in lines[1:5]] == [f"epoch {i}" for i in range(1, 5)]
-    assert all(head in lines[1] for head in ("main", "aux1", "aux2", "valid", " s"))
-    assert lines[5].startswith("test: ") and len(lines) == 7
-    history = History.load(tmp_path / "run/history.json")
-    assert history.command == "python -m inception_edu " + shlex.join(argv)
-    assert f"{history.test['accuracy']:.2%}" in lines[5]
-    assert history.test["epoch"] == history.best["epoch"]
-    picture = imread(tmp_path / "run/curves.png")
-    assert picture.shape[:2] == (700, 1100) and picture[..., :3].std() > 0.05
+class Killed(BaseException):
+    """Ends a run as a power cut would: nothing in the package catches it."""
 
 
-def test_the_same_command_gives_the_same_run_and_another_seed_another(npz, whole, tmp_path):
-    main(words(npz, tmp_path / "again"))
-    main(words(npz, tmp_path / "other", "--seed 1"))
-    assert same_run(whole, tmp_path / "again") and not same_run(whole, tmp_path / "other")
+def stop_at(monkeypatch, step, reason):
+    """Let `reason` happen in the middle of a training run."""
+    begin_step = Run.begin_step
+
+    def begin(self):
+        if self.step == step:
+            raise reason
+        return begin_step(self)
+
+    monkeypatch.setattr(Run, "begin_step", begin)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_a_run_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_uninterrupted_one(
-    npz, whole, tmp_path, how
-):
+# --- the command line as such
+
+
+def test_every_command_has_a_file_and_help_with_an_example(capsys):
+    files = {path.stem for path in (ROOT / "inception_edu/commands").glob("[a-z]*.py")}
+    assert files - {"networks"} == set(COMMANDS)
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as stopped:
+            main([name, "--help"])
+        out = capsys.readouterr().out
+        assert stopped.value.code == 0 and f"example: python -m inception_edu {name} " in out
+
+
+def test_help_and_wrong_arguments_are_answered_at_once_for_torch_is_not_imported():
+    script = """if True:
+        import runpy, sys
+        for argv in "--help", "cost --help", "predict", "split --valid half", "lab -h", "cots":
+            sys.argv[1:] = argv.split()
+            try:
+                runpy.run_module("inception_edu", run_name="__main__")
+            except SystemExit as done:
+                print(done.code, "torch" in sys.modules)
+    """
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    ends = [line for line in done.stdout.splitlines() if line[1:] in (" True", " False")]
+    assert ends == ["0 False", "0 False", "2 False", "2 False", "0 False", "2 False"], done.stderr
+
+
+def read(*argv):
+    """The arguments as `train` gets them, and the recipe that they make."""
+    args = command_line.parser("train").parse_args(["train", *argv])
+    return train.recipe_for(args, None, tuned=False)
+
+
+def test_every_field_of_a_recipe_is_an_option_of_train():
+    other = dict(optimiser="rmsprop", schedule="cosine", precision="float32", batch_size=9)
+    for one in fields(train.Recipe):
+        option = "--" + one.name.replace("_", "-")
+        if isinstance(one.default, bool):
+            assert getattr(read(option), one.name) is True
+            assert getattr(read(option.replace("--", "--no-")), one.name) is False
+            continue
+        value = other.get(one.name, 0.5 if isinstance(one.default, float) else 3)
+        value = 1.5 if one.name == "clip" else value
+        assert getattr(read(option, str(value)), one.name) == value != one.default
+    assert read("--steps", "7").epochs is None and read().epochs == 2  # as the model's recipe says
+
+
+def test_a_new_field_of_a_recipe_is_on_the_command_line_by_itself(monkeypatch, capsys):
+    @dataclass(frozen=True, kw_only=True)
+    class Longer(train.Recipe):
+        mix_up: float | None = field(default=None, metadata=dict(help="100% of pairs of images"))
+
+    monkeypatch.setattr(train, "Recipe", Longer)
+    assert read("--mix-up", "0.7").mix_up == 0.7 and read().mix_up is None
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "--mix-up X" in (out := capsys.readouterr().out) and "100% of pairs" in out
+
+
+@pytest.mark.parametrize("set_before", [None, "ACTIVE"])
+def test_threads_that_wait_leave_the_cores_to_others(set_before, monkeypatch):
+    monkeypatch.setattr(train, "run", lambda args: 0)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if set_before:
+        monkeypatch.setenv("OMP_WAIT_POLICY", set_before)
+    main(["train"])
+    assert os.environ["OMP_WAIT_POLICY"] == (set_before or "PASSIVE")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that it is put back
+
+
+def test_an_error_deep_inside_fit_keeps_its_traceback(npz, tmp_path, monkeypatch):
+    def draw(self):
+        raise mistake
+
+    monkeypatch.setattr(Batches, "draw", draw)
+    for mistake in TypeError("a bug"), ValueError("one of torch's"), RuntimeError("of its core"):
+        with pytest.raises(type(mistake), match=str(mistake)):
+            main(words(npz, tmp_path / type(mistake).__name__))
+    monkeypatch.setattr(Batches, "draw", lambda self: [])  # unpacked, Python says ValueError
+    with pytest.raises(ValueError, match="not enough values to unpack"):
+        main(words(npz, tmp_path / "run"))
+
+
+HUGE = {int: str(10**30), float: "1e300"}
+TAKEN = {  # what a number that seems wrong may well mean; `train` goes on to train with it
+    *("--valid 0", "--validate-every huge", "--warm-up 0", "--momentum 0", "--clip huge"),
+    *("--epsilon huge", "--average 0", "--weight-decay 0", "--label-smoothing 0"),
+    *("--aux-weight 0", "--aux-weight huge", "--shift 0", "--seed 0"),
+}
+VALUES = ("0", "-1", "huge", "nan", "letters")
+
+
+def numbers(command):
+    """The numeric options of a command and their types."""
+    (group,) = (a for a in command_line.parser(command)._actions if a.dest == "command")
+    options = group.choices[command]._actions
+    return {a.option_strings[0]: a.type for a in options if a.type in HUGE}
+
+
+def test_no_number_makes_train_fail_in_the_middle(npz, tmp_path, capsys, monkeypatch):
+    stop_at(monkeypatch, 0, KeyboardInterrupt())
+    monkeypatch.setattr(train, "leave", lambda *_: None)
     out = tmp_path / "run"
-    command = [*PYTHON, "inception_edu", *words(npz, out)]
-    with subprocess.Popen(command, env=ENV, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            if line.startswith("epoch 2"):
-                process.send_signal(how)
-                break
-        rest, code = process.stdout.read(), process.wait(60)
-    if how == signal.SIGINT:
-        assert code == 1 and "interrupted after step" in rest and "--resume" in rest
-    else:
-        assert code == -signal.SIGKILL and not (out / "history.json").exists()
-    saved = checkpoints.load(out / "last.pt")["history"]["rows"][-1]["step"]
-    assert 24 <= saved < 48
-    assert main(words(npz, out, "--resume")) == 0
-    assert same_run(whole, out)
-
-
-def test_a_used_folder_needs_resume_and_resume_needs_the_same_run(npz, whole, tmp_path, capsys):
-    refused(words(npz, whole), capsys, "holds a run already", "--resume")
-    refused(words(npz, whole, "--resume --lr 0.1"), capsys, "lr is 0.05 there, 0.1 here")
-    refused(words(npz, whole, "--resume --width 0.125"), capsys, "another model")
-    (tmp_path / "last.pt").write_bytes((whole / "last.pt").read_bytes()[:1000])
-    refused(words(npz, tmp_path, "--resume"), capsys, "damaged, cut off")
-
-
-def test_resume_begins_where_there_is_nothing_yet(npz, whole, tmp_path):
-    assert main(words(npz, tmp_path / "new", "--resume")) == 0
-    assert same_run(whole, tmp_path / "new")
+    for option, value in itertools.product(options := numbers("train"), VALUES):
+        number = HUGE[options[option]] if value == "huge" else value
+        argv = words(npz, out, f"{option}={number}")
+        if option == "--steps":
+            argv = [x for x in argv if x not in ("--epochs", "3")]
+        if f"{option} {value}" in TAKEN:
+            assert main(argv) == 1 and out.exists(), (option, value)
+            shutil.rmtree(out)
+        else:
+            refused(argv, capsys, option.strip("-")[:5])
+            assert not out.exists(), (option, value)
+    assert len(options) >= 20
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("argv", "wrong"),
     [
-        ("--lr -1", "lr must be above 0, got -1.0"),
-        ("--epochs 0", "epochs must be a whole number of at least 1, got 0"),
-        ("--batch-size 4000", "batch_size must be at most the 96 images"),
-        ("--model resnet", 'model must be one of "googlenet-small", "googlenet"'),
-        ("--schedule step", "schedule must be one of linear, cosine, constant"),
-        ("--width 9", "width must be above 0 and at most 4"),
-        ("--device gpu", "device must be"),
-        ("--epochs many", "invalid int value: 'many'"),
-        ("--speed 9", "unknown argument '--speed'"),
-        ("--data cats", "name must be one of fashion_mnist"),
-        ("--size 0", "size must be a whole number of at least 1, got 0"),
-        ("--weights none.pt", "there is no checkpoint none.pt"),
-        ("--weights torchvision", "torchvision has weights for googlenet-torchvision and"),
-        ("--model googlenet", "images must be at least 63 x 63 pixels"),
+        (
+            "cost inception-v3",
+            {option: VALUES for option in ("--size", "--width", "--resolution")},
+        ),
+        (
+            "split {0} {0}-out",
+            {"--valid": VALUES, "--test": VALUES[1:], "--seed": ("nan", "letters")},
+        ),
+        ("predict a.jpg --checkpoint none.pt", {"--top": ("0", "-1", "nan", "letters")}),
     ],
 )
-def test_wrong_arguments_are_one_sentence_and_leave_no_folder(npz, tmp_path, capsys, more, said):
-    refused(words(npz, tmp_path / "run", more), capsys, said)
-    assert not (tmp_path / "run").exists()
+def test_no_number_makes_another_command_fail_in_the_middle(argv, wrong, tmp_path, capsys):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "1.png")
+    argv = argv.format(tmp_path).split()
+    assert set(options := numbers(argv[0])) == set(wrong)
+    for option, values in wrong.items():
+        for value in values:
+            number = HUGE[options[option]] if value == "huge" else value
+            refused([*argv, f"{option}={number}"], capsys, option.strip("-"))
+    assert not Path(f"{tmp_path}-out").exists()
 
 
-def test_images_can_be_scaled_up_for_a_network_that_needs_it(npz, tmp_path):
-    more = "--model googlenet --size 64 --epochs 1 --limit 40 --valid 8"
-    assert main(words(npz, tmp_path / "run", more)) == 0
-    assert checkpoints.load(tmp_path / "run/best.pt")["data"]["size"] == (64, 64)
-
-
-def test_a_folder_that_cannot_be_made_is_a_failed_run(npz, tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    refused(words(npz, tmp_path / "file/run"), capsys, "must be a folder", code=1)
+# --- cost
 
 
 def test_cost_prints_the_papers_numbers(capsys):
@@ -187,14 +267,15 @@ def test_cost_prints_the_papers_numbers(capsys):
 @pytest.mark.parametrize(
     ("argv", "macs"),
     [
-        (["inception-v3-torchvision"], "5,713,216,096"),
-        (["inception-v3-torchvision", "--size", "224"], "2,837,921,120"),
-        (["inception-v2"], "5,576,975,456"),
-        (["inception-v3", "--size", "79", "--resolution", "79"], "5,218,016,864"),
+        ("inception-v3-torchvision", "5,713,216,096"),
+        ("inception-v3-torchvision --size 224", "2,837,921,120"),
+        ("inception-v2", "5,576,975,456"),
+        ("inception-v3 --resolution 79", "5,218,016,864"),
+        ("inception-v3 --size 79 --resolution 79", "5,218,016,864"),
     ],
 )
 def test_cost_counts_an_image_of_the_size_that_the_network_is_made_for(argv, macs, capsys):
-    assert main(["cost", *argv]) == 0
+    assert main(["cost", *argv.split()]) == 0
     assert macs in capsys.readouterr().out.splitlines()[-1]
 
 
@@ -205,27 +286,103 @@ def test_wrong_sizes_and_stems_of_inception_are_refused(capsys):
     refused(["cost", "inception-v3", "--resolution", "80"], capsys, "299, 151, 79, got 80")
 
 
+# --- train
+
+
+def test_train_leaves_four_files_and_tells_every_epoch_and_the_test(npz, whole):
+    out, lines = whole
+    files = ["best.pt", "curves.png", "history.json", "last.pt"]
+    assert sorted(x.name for x in out.iterdir()) == files
+    assert lines[0].startswith("36 steps of 8 images on cpu, ") and "channels_last" in lines[0]
+    assert [line.split(",")[0] for line in lines[1:4]] == [f"epoch {i}" for i in range(1, 4)]
+    assert all(head in lines[1] for head in ("main", "aux1", "aux2", "valid", " s"))
+    assert lines[4].startswith("test: ") and len(lines) == 6
+    history = History.load(out / "history.json")
+    assert history.command == "python -m inception_edu " + shlex.join(words(npz, out))
+    assert f"{history.test['accuracy']:.2%}" in lines[4]
+    assert history.test["epoch"] == history.best["epoch"]
+    picture = imread(out / "curves.png")
+    assert picture.shape[:2] == (700, 1100) and picture[..., :3].std() > 0.05
+
+
+def test_the_same_command_gives_the_same_run_and_another_seed_another(npz, whole, tmp_path):
+    assert main(words(npz, tmp_path / "again", "--resume")) == 0  # there is nothing to resume yet
+    main(words(npz, tmp_path / "other", "--seed 1"))
+    assert same_run(whole[0], tmp_path / "again") and not same_run(whole[0], tmp_path / "other")
+
+
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, Killed])
+def test_a_run_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_uninterrupted_one(
+    npz, whole, tmp_path, monkeypatch, reason
+):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(patch, 30, reason())
+        if reason is Killed:
+            with pytest.raises(Killed):
+                main(words(npz, out))
+            assert not (out / "history.json").exists()
+        else:
+            said = printed(words(npz, out), code=1)
+            assert any("interrupted after step 30" in x and "--resume" in x for x in said)
+    assert checkpoints.load(out / "last.pt")["history"]["rows"][-1]["step"] == 24
+    assert main(words(npz, out, "--resume")) == 0
+    assert same_run(whole[0], out)
+
+
+def test_a_used_folder_needs_resume_and_resume_needs_the_same_run(npz, whole, tmp_path, capsys):
+    used, _ = whole
+    refused(words(npz, used), capsys, "holds a run already", "--resume")
+    refused(words(npz, used, "--resume --lr 0.1"), capsys, "lr is 0.05 there, 0.1 here")
+    refused(words(npz, used, "--resume --width 0.125"), capsys, "another model")
+    (tmp_path / "last.pt").write_bytes((used / "last.pt").read_bytes()[:1000])
+    refused(words(npz, tmp_path, "--resume"), capsys, "damaged, cut off")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("--batch-size 4000", "batch_size must be at most the 96 images"),
+        ("--model resnet", 'model must be one of "googlenet-small", "googlenet"'),
+        ("--schedule step", "schedule must be one of linear, cosine, constant"),
+        ("--epochs 2 --steps 3", "give epochs or steps"),
+        ("--device gpu", "device must be"),
+        ("--speed 9", "unknown argument '--speed'"),
+        ("--data cats", "name must be one of fashion_mnist"),
+        ("--weights none.pt", "there is no checkpoint none.pt"),
+        ("--weights torchvision", "torchvision has weights for googlenet-torchvision and"),
+        ("--model googlenet", "images must be at least 63 x 63 pixels"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence_and_leave_no_folder(npz, tmp_path, capsys, more, said):
+    refused(words(npz, tmp_path / "run", more), capsys, said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_wrong_in_a_recipe_is_told_before_the_data_are_read(capsys, monkeypatch):
+    monkeypatch.setattr(train, "load", lambda *_, **__: pytest.fail("the data were read"))
+    refused(["train", "--lr", "-1"], capsys, "lr must be above 0, got -1.0")
+
+
+def test_images_can_be_scaled_up_for_a_network_that_needs_it(npz, tmp_path):
+    more = "--model googlenet --size 64 --epochs 1 --limit 40 --valid 8"
+    assert main(words(npz, tmp_path / "run", more)) == 0
+    assert checkpoints.load(tmp_path / "run/best.pt")["data"]["size"] == (64, 64)
+
+
+def test_a_folder_that_cannot_be_made_is_a_failed_run(npz, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    refused(words(npz, tmp_path / "file/run"), capsys, "must be a folder", code=1)
+
+
 def test_small_inception_trains_with_the_papers_recipe_from_the_command_line(npz, tmp_path):
     more = "--model inception-v3-small --epochs 1 --optimiser rmsprop --schedule exponential "
-    more += "--clip 2 --average 0.99 --label-smoothing 0.1 --momentum 0.8"
-    argv = [a for a in words(npz, tmp_path / "run", more + " --limit 60 --size 20")]
-    assert main(argv) == 0
+    more += "--clip 2 --average 0.99 --label-smoothing 0.1 --momentum 0.8 --limit 60 --size 20"
+    assert main(words(npz, tmp_path / "run", more)) == 0
     recipe = History.load(tmp_path / "run/history.json").recipe
     assert (recipe.optimiser, recipe.clip, recipe.average) == ("rmsprop", 2.0, 0.99)
     model = checkpoints.build(checkpoints.load(tmp_path / "run/best.pt"))
     assert type(model).__name__ == "InceptionV3" and list(model.aux) == ["aux"]
-
-
-@pytest.mark.parametrize("name", ["train", "split", "predict", "cost", "bench", "restore", "lab"])
-def test_every_command_has_help_with_an_example(name, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([name, "--help"])
-    out = capsys.readouterr().out
-    assert (
-        stopped.value.code == 0 and f"python -m inception_edu {name}" in out and "example:" in out
-    )
-    if name == "train":
-        assert "torchrun" in out and "batch norm" in out
 
 
 # --- photos
@@ -296,17 +453,8 @@ def test_train_on_a_folder_tells_its_parts_and_what_was_skipped(parts, tmp_path,
 def test_a_run_on_photos_that_stopped_and_resumed_is_the_uninterrupted_one(
     parts, trained, tmp_path, monkeypatch
 ):
-    from inception_edu.commands import train
-
-    tell = train.EpochLines.__call__
-
-    def stop(self, history, done):
-        tell(self, history, done)
-        if history.step == 6 and not done:
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(train.EpochLines, "__call__", stop)
+        stop_at(patch, 5, KeyboardInterrupt())
         assert main(photo_words(parts, tmp_path / "run")) == 1
     assert main(photo_words(parts, tmp_path / "run", "--resume")) == 0
     assert same_run(trained, tmp_path / "run")
@@ -397,9 +545,58 @@ def test_predict_takes_folders_and_writes_json_and_a_figure(photos, trained, tmp
     assert {entry["class"] for entry in classes} == {"dark", "light"}
     assert sum(entry["probability"] for entry in classes) == pytest.approx(1, abs=1e-5)
     assert imread(tmp_path / "a.png").shape[:2] == (12 * 340, 1100)
+
+
+def test_predict_finds_what_is_in_folders_and_what_wildcards_stand_for(trained, tmp_path, capsys):
+    names = ["a.png", "b.png", "[c].png", "c.png", "deep/er/d.png"]
+    for i, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (24, 20), (40 * i, 0, 0)).save(tmp_path / name)
     (tmp_path / "empty").mkdir()
-    assert main(["predict", str(tmp_path / "empty"), *argv[1:], str(trained / "best.pt")]) == 1
-    assert "is a folder" in capsys.readouterr().err
+
+    def told(*photos, code=0):
+        command = ["predict", *(str(tmp_path / photo) for photo in photos), "--top", "1"]
+        assert main([*command, "--checkpoint", str(trained / "best.pt"), "--device", "cpu"]) == code
+        out, err = capsys.readouterr()
+        paths = [line.split(".png")[0] + ".png" for line in out.splitlines()[1:]]
+        return [os.path.relpath(path, tmp_path).replace(os.sep, "/") for path in paths], err
+
+    assert told("*.png") == (["[c].png", "a.png", "b.png", "c.png"], "")
+    assert told("?.png", "a.png") == (["a.png", "b.png", "c.png"], "")
+    assert told("[c].png") == (["[c].png"], "")  # a name that is there, not a pattern
+    assert sorted(told(".")[0]) == sorted(names)
+    if os.name == "posix":
+        for name in ("why?.png", "whys.png"):
+            Image.new("RGB", (24, 20)).save(tmp_path / name)
+        assert told("why?.png") == (["why?.png"], "")
+    assert told("dee*") == (["deep/er/d.png"], "")
+    assert told("a.png", "empty", "x*.png", "[ab].png", code=1)[0] == ["a.png"]
+    err = told("empty", "x*.png", "[ab].png", code=1)[1].splitlines()
+    assert "empty is a folder without photos" in err[0]
+    assert err[1].endswith("x*.png is not there") and err[2].endswith("[ab].png is not there")
+
+
+def test_classes_and_names_of_any_script_are_told_and_written(trained, tmp_path, monkeypatch):
+    saved = checkpoints.load(trained / "best.pt")
+    saved["data"]["classes"] = ("кошка_$^", "犬")
+    torch.save(saved, tmp_path / "best.pt")
+    photo = tmp_path / "日本.png"
+    Image.new("RGB", (24, 20)).save(photo)
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    argv = ["predict", str(photo), "--checkpoint", str(tmp_path / "best.pt")]
+    for more in ("--csv", str(tmp_path / "a.csv")), ("--json", str(tmp_path / "a.json")):
+        assert main([*argv, *more]) == 0
+    sys.stdout.flush()
+    told = raw.getvalue().decode("ascii").splitlines()
+    assert told[1].split()[0].endswith("??.png") and {x.split()[-1] for x in told[1:3]} == {
+        "?????_$^",
+        "?",
+    }
+    table = (tmp_path / "a.csv").read_bytes().decode("utf-8")
+    assert "日本.png" in table and "кошка_$^" in table
+    entries = json.loads((tmp_path / "a.json").read_bytes().decode("utf-8"))
+    assert {x["class"] for x in entries[0]["classes"]} == {"кошка_$^", "犬"}
 
 
 def test_wrong_arguments_of_predict_are_one_sentence(photos, trained, tmp_path, capsys):
@@ -415,6 +612,7 @@ def test_wrong_arguments_of_predict_are_one_sentence(photos, trained, tmp_path, 
 
 
 # --- several processes
+
 
 SCRIPT = """
 import sys
@@ -456,19 +654,11 @@ def test_two_processes_have_the_loss_curve_of_one(npz, tmp_path):
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch came without it")
-def test_two_processes_stream_a_folder_and_tell_what_either_could_not_read(parts, tmp_path):
+def test_two_processes_train_on_a_folder_and_tell_once(parts, tmp_path):
     more = "--no-aux --batch-size 20 --weight-decay 0"
     done = torchrun("-m", "inception_edu", *photo_words(parts, tmp_path / "run", more))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("left out: ") == 1 and done.stdout.count("\nepoch 3,") == 1
+    for once in ("left out: ", "\nepoch 3,", "no test part", "best.pt, last.pt"):
+        assert done.stdout.count(once) == 1, done.stdout
     assert History.load(tmp_path / "run/history.json").step == 9
     assert (tmp_path / "run/skipped.txt").read_text().count("is empty") == 1
-
-
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch came without it")
-def test_train_runs_under_torchrun_and_tells_once(npz, tmp_path):
-    done = torchrun("-m", "inception_edu", *words(npz, tmp_path / "run"))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\nepoch 4,") == 1 and done.stdout.count("test: ") == 1
-    assert History.load(tmp_path / "run/history.json").step == 48
-    assert len(list((tmp_path / "run").iterdir())) == 4

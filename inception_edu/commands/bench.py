@@ -3,6 +3,7 @@
 What is compared takes turns, so that a slow moment of the machine meets both sides.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -24,6 +25,18 @@ from inception_edu.training import Recipe, fit, silent
 from inception_edu.training.checkpoints import versions
 from inception_edu.training.devices import hardware, pick_device, pick_precision
 from inception_edu.training.inference import optimise_for_inference
+
+EXAMPLE = "--device cpu"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the tables."""
+    print(measure(device=args.device))
+    return 0
 
 
 class PlainImages(torch.utils.data.Dataset):
@@ -142,7 +155,9 @@ def words(title: str, found: dict[str, list[float]]) -> str:
     return text_table(rows)
 
 
-def run(*, device: str = "auto", repeats: int = 3, steps: int = 12, width: float = 1 / 4) -> str:
+def measure(
+    *, device: str = "auto", repeats: int = 3, steps: int = 12, width: float = 1 / 4
+) -> str:
     """Time training and inference; about two minutes on 2 CPU cores."""
     target = pick_device(device)
     about = ", ".join(f"{name} {version}" for name, version in versions().items())

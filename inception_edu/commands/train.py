@@ -1,17 +1,21 @@
-"""The commands that work with networks: train, cost, bench."""
+"""Train a network; the best epoch on the validation part is tested once. Under torchrun
+(torchrun --nproc-per-node 2 -m inception_edu train ...) the processes share every batch, drawn as
+one process would; batch norm's statistics are then of each process's own share, so with it the
+curve is not that of one process."""
 
 import argparse
 import os
 import shlex
-from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import torch
 from torch import distributed
 
-from inception_edu.checks import check_choice
-from inception_edu.commands.networks import MODELS, Model, build
-from inception_edu.cost import layer_table
+from inception_edu.checks import check_choice, check_whole
+from inception_edu.commands.cost import SIDE, network_options
+from inception_edu.commands.networks import MODELS, build
 from inception_edu.data import Dataset, load
 from inception_edu.data.folders import PARTS
 from inception_edu.data.photos import PhotoError, report
@@ -24,145 +28,83 @@ from inception_edu.training import History, checkpoints, evaluate, fit, print_pr
 from inception_edu.training.devices import pick_device, rank_and_world
 from inception_edu.training.recipe import Recipe
 
-# the recipe's fields that the command line may set
-FIELDS = (
-    *("epochs", "batch_size", "optimiser", "lr", "schedule", "weight_decay", "label_smoothing"),
-    *("aux_weight", "shift", "flip", "precision", "seed", "momentum", "clip", "average"),
-)
+EXAMPLE = "--epochs 3 --out runs/a"
 PHOTOS = dict(epochs=10, batch_size=32, shift=2, flip=True)  # a folder holds hundreds, not 60,000
 
 
-def find_data(args: argparse.Namespace, start: Classifier | None) -> Dataset:
-    """The data set as the network wants it: scaled as it was for the weights to begin with."""
-    how = dict(limit=args.limit, valid=args.valid, seed=args.seed or 0, size=args.size)
-    tells = rank_and_world()[0] == 0
-    if folder := is_folder(args.data):
-        fits = start.size if start else MODELS[args.model].photo or args.resolution
-        if args.size is None:
-            how["size"] = fits or MODELS[args.model].size
-        if tells:
-            print(
-                f"reading the photos in {shown(args.data)}, {how['size']} pixels a side", flush=True
-            )
-    dataset = load(args.data, **how)
-    if folder and tells:
-        counts = [f"{len(getattr(dataset, part) or ())} {part}" for part in PARTS]
-        print(f"photos of {len(dataset.classes)} classes: {', '.join(counts)}")
-        for line in report(skipped(dataset).items()):
-            print(line, flush=True)
-    return dataset.normalised(start.mean, start.std) if start else dataset
+def options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--data",
+        default="fashion_mnist",
+        help="a data set's name, a .npz file, or a folder that `split` made (%(default)s)",
+    )
+    add("--model", default="googlenet-small", help=f"{', '.join(MODELS)} (%(default)s)")
+    add(
+        "--weights",
+        help="begin with a checkpoint of the same model, or with torchvision's weights "
+        "(--weights torchvision): a new head where the classes differ, its mean and std of the "
+        "pixels, a tenth of the learning rate",
+    )
+    network_options(parser)
+    add("--limit", type=int, help="images to use, of train and valid together")
+    add("--valid", type=int, help="images held out to choose the epoch (5000; a folder's own)")
+    add("--size", type=int, help="scale images to this many pixels a side (photos: the model's)")
+    add("--out", help="folder for checkpoints, history and curves (runs/DATA-MODEL-SEED)")
+    add("--resume", action="store_true", help="go on where the run in that folder stopped")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
+    recipe_options(parser)
 
 
-def recipe_for(args, known: Model, dataset: Dataset, *, tuned: bool) -> Recipe:
-    """The model's own recipe, for a folder that of photos, and what is given. The learning rate is
-    a quarter for a folder, whose batches are, and a tenth for weights that are good already."""
-    base, parts = dict(known.recipe), 1
-    if is_folder(args.data):
-        base |= PHOTOS | dict(batch_size=min(PHOTOS["batch_size"], len(dataset.train)))
-        parts = 4
-    base["lr"] = base.get("lr", Recipe.lr) / (10 if tuned else parts)
-    given = {name: getattr(args, name) for name in FIELDS if getattr(args, name) is not None}
-    return Recipe(**base | given)
+def recipe_options(parser: argparse.ArgumentParser) -> None:
+    """An option for every field of a recipe; None leaves what the model or the recipe says."""
+    folder = ", ".join(f"{name} {value}" for name, value in PHOTOS.items())
+    about = f"Left out, the model's own or the default; for a folder of photos {folder}."
+    group = parser.add_argument_group("recipe", about)
+    kinds = get_type_hints(Recipe)
+    for field in fields(Recipe):
+        kind = get_args(kinds[field.name] | None)[0]  # of "int | None" the int
+        choices = "|".join(field.metadata.get("choices", ()))
+        reads = dict(type=kind, metavar=choices or ("N" if kind is int else "X"))
+        if kind is bool:
+            reads = dict(action=argparse.BooleanOptionalAction)
+        default = "" if field.default is None else f" ({field.default})"
+        help = (field.metadata.get("help", "") + default).replace("%", "%%").strip()
+        group.add_argument("--" + field.name.replace("_", "-"), help=help, **reads)
 
 
-def skipped(dataset: Dataset) -> dict[str, str]:
-    """The photos of all parts that could not be read: path -> why."""
-    parts = (getattr(part, "skipped", {}) for part in (dataset.train, dataset.valid, dataset.test))
-    return {path: why for part in parts for path, why in part.items()}
+def given(args: argparse.Namespace) -> dict:
+    """The fields of a recipe that are on the command line."""
+    chosen = {field.name: getattr(args, field.name) for field in fields(Recipe)}
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
-def note_skipped(dataset: Dataset, out: Path) -> None:
-    """Name the photos that could not be read in OUT/skipped.txt, if there are any."""
-    if found := skipped(dataset):
-        lines = [str(PhotoError(path, why)) for path, why in found.items()]
-        write(out / "skipped.txt", ("\n".join(lines) + "\n").encode())
-
-
-def gather_skipped(dataset: Dataset) -> None:
-    """Let the first of several processes know what the others could not read."""
-    if (world := rank_and_world()[1]) > 1:
-        found = [{}] * world
-        distributed.all_gather_object(found, skipped(dataset))
-        if (mine := getattr(dataset.train, "skipped", None)) is not None:
-            mine.update({path: why for one in found for path, why in one.items()})
-
-
-def train(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Train, keep the best epoch, look at the test part once; leaves four files in a folder."""
+    check_choice("model", args.model, MODELS)
+    if args.size is not None:
+        check_whole("size", args.size, 1, SIDE)
+    Recipe(**given(args))  # what is wrong in it is told before photos are read
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         join_processes(args.device)
-    check_choice("model", args.model, MODELS)
     start = starting_point(args.weights, args.model) if args.weights else None
     dataset = find_data(args, start)
     torch.manual_seed(args.seed or 0)
-    how = dict(num_classes=len(dataset.classes), in_channels=dataset.train.shape[0])
-    model, known = build(args.model, args, **how)
+    shape = dict(num_classes=len(dataset.classes), in_channels=dataset.train.shape[0])
+    network, _ = build(args.model, args, **shape)
     if start:
-        adopt(model, start.model, head=start.classes == dataset.classes)
-    recipe = recipe_for(args, known, dataset, tuned=bool(start))
+        adopt(network, start.model, head=start.classes == dataset.classes)
+    recipe = recipe_for(args, dataset, tuned=bool(start))
     out = Path(args.out or f"runs/{dataset.name}-{args.model}-{recipe.seed}")
-    last = out / "last.pt"
-    resume = last if args.resume and last.exists() else None
-    watch = EpochLines(lambda: note_skipped(dataset, out))
-    history = fit(model, dataset, recipe, out=out, resume=resume, device=args.device, watch=watch)
-    gather_skipped(dataset)
+    resume = out / "last.pt" if args.resume and (out / "last.pt").exists() else None
+    watch = EpochLines()
+    history = fit(network, dataset, recipe, out=out, resume=resume, device=args.device, watch=watch)
     if rank_and_world()[0] == 0:
-        leave(history, model, dataset, out, args)
+        leave(history, network, dataset, out, args)
     if distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
     return 1 if history.stopped else 0
-
-
-def leave(history: History, model: Network, dataset, out: Path, args) -> None:
-    """Test the best epoch once, and write history.json and curves.png."""
-    history.command = "python -m inception_edu " + shlex.join(args.argv)
-    if history.stopped:
-        print(f"{history.stopped}; go on with the same command and --resume")
-    elif dataset.test is None:
-        print("there is no test part; the validation part chose the epoch, so it flatters")
-    else:
-        model.load_state_dict(checkpoints.load(out / "best.pt")["weights"])
-        found = evaluate(model, dataset.test, device=args.device)
-        epoch = history.best.get("epoch", 0)
-        history.test = dict(epoch=epoch, loss=found.loss, accuracy=found.accuracy)
-        print(f"test: {found.accuracy:.2%} with the weights of epoch {epoch:g}, the best on valid")
-    note_skipped(dataset, out)
-    if lost := len(skipped(dataset)):
-        print(f"{lost} of the photos could not be read; skipped.txt names them")
-    history.save(out / "history.json")
-    write(out / "curves.png", png(render(draw_page, history, (11, 7))))
-    print(f"best.pt, last.pt, history.json and curves.png are in {out}")
-
-
-class EpochLines:
-    """Watches `fit` in a shell: a line for each epoch, and the bar where somebody looks on."""
-
-    def __init__(self, after_epoch: Callable[[], None]) -> None:
-        self.told, self.after_epoch = None, after_epoch
-        self.bar = os.isatty(1)
-
-    def __call__(self, history: History, done: bool) -> None:
-        """Tell the rows that are new since the last call."""
-        if self.told is None:  # rows of before an interruption were told then
-            self.told = len(history.rows)
-            where = f"{history.device}, {history.precision}, {history.memory_format}"
-            print(f"{history.steps} steps of {history.batch_size} images on {where}", flush=True)
-            self.after_epoch()
-        for row in history.rows[self.told :]:
-            print("\r" * self.bar + epoch_line(row).ljust(100 * self.bar), flush=True)
-            self.after_epoch()
-        self.told = len(history.rows)
-        if self.bar and not done:
-            print_progress(history, False)
-
-
-def epoch_line(row: dict[str, float]) -> str:
-    """An epoch's row in words."""
-    heads = [name.removesuffix("_loss") for name in row if name.endswith("_loss")]
-    words = [f"epoch {row['epoch']:g}", f"lr {row['lr']:.4f}"]
-    words += [f"{h} {row[f'{h}_loss']:.3f} {row[f'{h}_accuracy']:.1%}" for h in heads]
-    return ", ".join([*words, f"{row['train_seconds'] + row['valid_seconds']:.1f} s"])
 
 
 def join_processes(device: str) -> None:
@@ -173,17 +115,87 @@ def join_processes(device: str) -> None:
     distributed.init_process_group("nccl" if cuda else "gloo")
 
 
-def cost(args: argparse.Namespace) -> int:
-    """Print what each block of a network costs for one image."""
-    model, known = build(args.model, args)
-    size = args.size or known.size
-    print(layer_table(model, (model.arguments["in_channels"], size, size), depth=2))
-    return 0
+def find_data(args: argparse.Namespace, start: Classifier | None) -> Dataset:
+    """The data set as the network wants it: scaled as it was for the weights to begin with."""
+    wanted = dict(limit=args.limit, valid=args.valid, seed=args.seed or 0, size=args.size)
+    folder, tells = is_folder(args.data), rank_and_world()[0] == 0
+    if folder and args.size is None:
+        model = MODELS[args.model]
+        wanted["size"] = start.size if start else model.photo or args.resolution or model.size
+    if folder and tells:
+        side = f"{wanted['size']} pixels a side"
+        print(f"reading the photos in {shown(args.data)}, {side}", flush=True)
+    dataset = load(args.data, **wanted)
+    if folder and tells:
+        counts = [f"{len(getattr(dataset, part) or ())} {part}" for part in PARTS]
+        print(f"photos of {len(dataset.classes)} classes: {', '.join(counts)}")
+        for line in report(skipped(dataset).items()):
+            print(line, flush=True)
+    return dataset.normalised(start.mean, start.std) if start else dataset
 
 
-def bench(args: argparse.Namespace) -> int:
-    """Print how fast this machine trains and infers, beside the loop everyone writes."""
-    from inception_edu.commands import bench as benchmark
+def skipped(dataset: Dataset) -> dict[str, str]:
+    """The photos of all parts that could not be read: path -> why."""
+    parts = (getattr(part, "skipped", {}) for part in (dataset.train, dataset.valid, dataset.test))
+    return {path: why for part in parts for path, why in part.items()}
 
-    print(benchmark.run(device=args.device))
-    return 0
+
+def recipe_for(args: argparse.Namespace, dataset: Dataset, *, tuned: bool) -> Recipe:
+    """The model's own recipe, for a folder that of photos, and what is given. The learning rate is
+    a quarter for a folder, whose batches are, and a tenth for weights that are good already."""
+    base, parts = dict(MODELS[args.model].recipe), 1
+    if is_folder(args.data):
+        base |= PHOTOS | dict(batch_size=min(PHOTOS["batch_size"], len(dataset.train)))
+        parts = 4
+    base["lr"] = base.get("lr", Recipe.lr) / (10 if tuned else parts)
+    if args.steps:
+        base.pop("epochs", None)
+    return Recipe(**base | given(args))
+
+
+def leave(history: History, network: Network, dataset, out: Path, args) -> None:
+    """Test the best epoch once, and write history.json and curves.png."""
+    history.command = "python -m inception_edu " + shlex.join(args.argv)
+    if history.stopped:
+        print(f"{history.stopped}; go on with the same command and --resume")
+    elif dataset.test is None:
+        print("there is no test part; the validation part chose the epoch, so it flatters")
+    else:
+        network.load_state_dict(checkpoints.load(out / "best.pt")["weights"])
+        result = evaluate(network, dataset.test, device=args.device)
+        epoch = history.best.get("epoch", 0)
+        history.test = dict(epoch=epoch, loss=result.loss, accuracy=result.accuracy)
+        print(f"test: {result.accuracy:.2%} with the weights of epoch {epoch:g}, the best on valid")
+    if lost := [str(PhotoError(path, why)) for path, why in skipped(dataset).items()]:
+        write(out / "skipped.txt", ("\n".join(lost) + "\n").encode())
+        print(f"{len(lost)} of the photos could not be read; skipped.txt names them")
+    history.save(out / "history.json")
+    write(out / "curves.png", png(render(draw_page, history, (11, 7))))
+    print(f"best.pt, last.pt, history.json and curves.png are in {out}")
+
+
+class EpochLines:
+    """Watches `fit` in a shell: a line for each epoch, and the bar where somebody looks on."""
+
+    def __init__(self) -> None:
+        self.rows, self.bar = None, os.isatty(1)
+
+    def __call__(self, history: History, done: bool) -> None:
+        """Tell the rows that are new since the last call."""
+        if self.rows is None:  # those of before an interruption were told then
+            self.rows = len(history.rows)
+            where = f"{history.device}, {history.precision}, {history.memory_format}"
+            print(f"{history.steps} steps of {history.batch_size} images on {where}", flush=True)
+        for row in history.rows[self.rows :]:
+            print("\r" * self.bar + epoch_line(row).ljust(100 * self.bar), flush=True)
+        self.rows = len(history.rows)
+        if self.bar and not done:
+            print_progress(history, False)
+
+
+def epoch_line(row: dict[str, float]) -> str:
+    """An epoch's row in words."""
+    heads = [name.removesuffix("_loss") for name in row if name.endswith("_loss")]
+    words = [f"epoch {row['epoch']:g}", f"lr {row['lr']:.4f}"]
+    words += [f"{h} {row[f'{h}_loss']:.3f} {row[f'{h}_accuracy']:.1%}" for h in heads]
+    return ", ".join([*words, f"{row['train_seconds'] + row['valid_seconds']:.1f} s"])

@@ -1,0 +1,119 @@
+"""Tell what photos show, with a network that `train` left. Photos that cannot be read are named,
+the others predicted, and the exit code is 1."""
+
+import argparse
+import csv
+import io
+import json
+import sys
+from glob import glob
+from pathlib import Path
+
+from inception_edu.checks import check_count
+from inception_edu.files import shown, write
+
+EXAMPLE = "photo.jpg --checkpoint runs/a/best.pt"
+Best = list[tuple[str, float]]  # a photo's classes and probabilities, the most probable first
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("photos", metavar="PHOTO", nargs="+", help="photos, folders of them, or *.jpg")
+    add("--checkpoint", required=True, help="what `train` left, as in runs/a/best.pt")
+    add("--top", type=int, default=5, help="classes to tell of each photo (%(default)s)")
+    tables = parser.add_mutually_exclusive_group()
+    tables.add_argument("--csv", help="write the table to this file")
+    tables.add_argument("--json", help="write the table to this file")
+    add("--figure", help="draw photos, class activation maps and bars into this .png file")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tell what each photo shows; 1 if some could not be read."""
+    check_count(top=args.top)
+    if args.figure and Path(args.figure).suffix.lower() != ".png":
+        raise ValueError(f"figure must be a .png file, got {args.figure!r}")
+    from inception_edu.data.photos import PhotoError, read_photo
+    from inception_edu.predict import load_classifier
+
+    classifier = load_classifier(args.checkpoint, device=args.device)
+    paths, predicted = each(args.photos), {}
+    wide = max(len(shown(path)) for path in paths)
+    for path in paths:
+        try:
+            if Path(path).is_dir():
+                raise PhotoError(path, "is a folder without photos")
+            photo = read_photo(path, at_least=classifier.resize)
+        except PhotoError as error:
+            print(error, file=sys.stderr)
+            continue
+        if not predicted:
+            print(f"{'photo':<{wide}}  probability  class")
+        predicted[path] = classifier.most_probable(photo, args.top)
+        tell(shown(path), predicted[path], wide)
+    if args.csv:
+        write(Path(args.csv), as_csv(predicted).encode())
+    if args.json:
+        write(Path(args.json), as_json(predicted).encode())
+    if args.figure and predicted:
+        write(Path(args.figure), figure(classifier, predicted))
+    return 0 if len(predicted) == len(paths) else 1
+
+
+def each(photos: list[str]) -> list[str]:
+    """The photos, those in folders among them, and what * and ? stand for, each once.
+
+    A name that is there is taken as it is; in one that is not, brackets still mean themselves.
+    """
+    from inception_edu.data.photos import list_photos
+
+    paths = {}
+    for name in photos:
+        matching = [] if Path(name).exists() else sorted(glob(name.replace("[", "[[]")))
+        for path in matching or [name]:
+            inside = list_photos(path) if Path(path).is_dir() else []
+            paths |= dict.fromkeys(map(str, inside or [path]))
+    return list(paths)
+
+
+def tell(name: str, best: Best, wide: int) -> None:
+    """Print a photo's lines of the table."""
+    for label, chance in best:
+        print(f"{name:<{wide}}  {chance:>10.1%}   {shown(label)}")
+        name = ""
+
+
+def as_csv(predicted: dict[str, Best]) -> str:
+    """A row for each class of each photo."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["photo", "rank", "class", "probability"])
+    for path, best in predicted.items():
+        for rank, (label, chance) in enumerate(best, 1):
+            writer.writerow([shown(path), rank, shown(label), f"{chance:.6f}"])
+    return table.getvalue()
+
+
+def as_json(predicted: dict[str, Best]) -> str:
+    """A list of photos, each with its classes."""
+    entries = [
+        dict(
+            photo=shown(path),
+            classes=[{"class": shown(label), "probability": round(p, 6)} for label, p in best],
+        )
+        for path, best in predicted.items()
+    ]
+    return json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+
+
+def figure(classifier, predicted: dict[str, Best]) -> bytes:
+    """The first photos beside what the network says of them, as a PNG file."""
+    from inception_edu import figures
+    from inception_edu.data.photos import read_photo
+    from inception_edu.figures.photos import MOST, draw_predictions, look, size_of
+
+    seen = [
+        look(classifier, read_photo(path), Path(path).name, best)
+        for path, best in list(predicted.items())[:MOST]
+    ]
+    return figures.png(figures.render(draw_predictions, seen, size_of(seen)))
