@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from inception_edu.data.photos import PhotoError, list_photos, read_photo, report
+from inception_edu.data import PhotoError, read_photo, report, split as split_photos
+from inception_edu.data.folders import list_photos
 from inception_edu.files import shown
 
 TOP = 5  # classes of a photo that are told, where nothing else is said
@@ -15,11 +16,9 @@ TOP = 5  # classes of a photo that are told, where nothing else is said
 
 def split(args: argparse.Namespace) -> int:
     """Split a folder of photos and tell how many went where."""
-    from inception_edu.data import folders
-
     how = dict(valid=args.valid, test=args.test, seed=args.seed, link=args.link)
-    counts = folders.split(args.photos, args.out, **how)
-    print(counts, *report(counts.rejected), sep="\n")
+    counts = split_photos(args.photos, args.out, **how)
+    print(counts, *counts.notes, *report(counts.rejected), sep="\n")
     print(
         f"in {shown(args.out)}; go on with: python -m inception_edu train --data {shown(args.out)}"
     )
@@ -54,7 +53,10 @@ def _each(photos: list[str]) -> list[str]:
     """The photos, and those in folders among them, each once."""
     found = {}
     for path in photos:
-        inside = list_photos(path) if Path(path).is_dir() else [path]
+        inside = [path]
+        if Path(path).is_dir():
+            listed = list_photos(path)
+            inside = [*listed.paths, *(broken for broken, _ in listed.rejected)]
         found |= dict.fromkeys(map(str, inside or [path]))  # a folder of none is told of
     return list(found)
 

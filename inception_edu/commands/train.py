@@ -12,10 +12,8 @@ from torch import distributed
 from inception_edu.checks import check_choice
 from inception_edu.commands.networks import MODELS, Model, build
 from inception_edu.cost import layer_table
-from inception_edu.data import Dataset, load
+from inception_edu.data import Dataset, PhotoError, is_folder, load, report
 from inception_edu.data.folders import PARTS
-from inception_edu.data.photos import PhotoError, report
-from inception_edu.data.sources import is_folder
 from inception_edu.figures import draw_page, png, render
 from inception_edu.files import shown, write
 from inception_edu.network import Network
@@ -48,7 +46,7 @@ def find_data(args: argparse.Namespace, start: Classifier | None) -> Dataset:
     if folder and tells:
         counts = [f"{len(getattr(dataset, part) or ())} {part}" for part in PARTS]
         print(f"photos of {len(dataset.classes)} classes: {', '.join(counts)}")
-        for line in report(skipped(dataset).items()):
+        for line in (*dataset.notes, *report(dataset.skipped.items())):
             print(line, flush=True)
     return dataset.normalised(start.mean, start.std) if start else dataset
 
@@ -65,26 +63,11 @@ def recipe_for(args, known: Model, dataset: Dataset, *, tuned: bool) -> Recipe:
     return Recipe(**base | given)
 
 
-def skipped(dataset: Dataset) -> dict[str, str]:
-    """The photos of all parts that could not be read: path -> why."""
-    parts = (getattr(part, "skipped", {}) for part in (dataset.train, dataset.valid, dataset.test))
-    return {path: why for part in parts for path, why in part.items()}
-
-
 def note_skipped(dataset: Dataset, out: Path) -> None:
     """Name the photos that could not be read in OUT/skipped.txt, if there are any."""
-    if found := skipped(dataset):
-        lines = [str(PhotoError(path, why)) for path, why in found.items()]
+    if dataset.skipped:
+        lines = [str(PhotoError(path, why)) for path, why in dataset.skipped.items()]
         write(out / "skipped.txt", ("\n".join(lines) + "\n").encode())
-
-
-def gather_skipped(dataset: Dataset) -> None:
-    """Let the first of several processes know what the others could not read."""
-    if (world := rank_and_world()[1]) > 1:
-        found = [{}] * world
-        distributed.all_gather_object(found, skipped(dataset))
-        if (mine := getattr(dataset.train, "skipped", None)) is not None:
-            mine.update({path: why for one in found for path, why in one.items()})
 
 
 def train(args: argparse.Namespace) -> int:
@@ -105,7 +88,6 @@ def train(args: argparse.Namespace) -> int:
     resume = last if args.resume and last.exists() else None
     watch = EpochLines(lambda: note_skipped(dataset, out))
     history = fit(model, dataset, recipe, out=out, resume=resume, device=args.device, watch=watch)
-    gather_skipped(dataset)
     if rank_and_world()[0] == 0:
         leave(history, model, dataset, out, args)
     if distributed.is_initialized():
@@ -128,7 +110,7 @@ def leave(history: History, model: Network, dataset, out: Path, args) -> None:
         history.test = dict(epoch=epoch, loss=found.loss, accuracy=found.accuracy)
         print(f"test: {found.accuracy:.2%} with the weights of epoch {epoch:g}, the best on valid")
     note_skipped(dataset, out)
-    if lost := len(skipped(dataset)):
+    if lost := len(dataset.skipped):
         print(f"{lost} of the photos could not be read; skipped.txt names them")
     history.save(out / "history.json")
     write(out / "curves.png", png(render(draw_page, history, (11, 7))))
