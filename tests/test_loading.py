@@ -15,7 +15,7 @@ from torch import nn
 
 from conftest import refused
 from inception_edu.data import dataset as parts_module, load, loading, mean_and_std, split
-from inception_edu.data.photos import around_middle, middle
+from inception_edu.data.photos import middle
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.training import Recipe, checkpoints, evaluate, fit, silent
 
@@ -105,13 +105,12 @@ def test_a_folder_has_its_parts_classes_and_sizes(original):
     )
 
 
-def test_every_photo_is_held_once_as_uint8_and_evaluated_by_its_middle(original):
+def test_every_photos_middle_is_held_as_uint8_and_is_what_is_evaluated(original):
     part, names = load(original, size=16).valid, sorted(paths(original, "valid"), key=str)
-    held = pixels([around_middle(Image.open(path), 16, 18) for path in names])
-    assert part.images.dtype == torch.uint8 and torch.equal(part.images, held)
     middles = pixels([middle(Image.open(path), 16, 18) for path in names])
-    plain = replace(part, images=middles, crop=None)
+    assert part.images.dtype == torch.uint8 and torch.equal(part.images, middles)
     x, labels = (torch.cat(found) for found in zip(*part.batches(4), strict=True))
+    plain = replace(part, resize=None)
     assert torch.equal(x, plain.batch(slice(None))[0]) and torch.equal(labels, part.labels)
     assert [len(y) for _, y in part.batches(4)] == [4, 4, 1]
     assert labels.tolist() == [0] * 3 + [1] * 3 + [2] * 3
@@ -183,7 +182,7 @@ def names_of(part, names, folder):
     """The names of a part's photos, known by their pixels."""
     known = {}
     for name in names:
-        square = pixels([around_middle(Image.open(folder / name), 16, 18)])
+        square = pixels([middle(Image.open(folder / name), 16, 18)])
         known[square.numpy().tobytes()] = name
     return {known[x[None].numpy().tobytes()] for x in part.images}
 
@@ -447,5 +446,5 @@ def test_photos_take_no_more_memory_than_their_pixels(tmp_path):
             os.link(tmp_path / f"{k}.jpg", tmp_path / f"set/class{k}/{i}.jpg")
     before = used()
     dataset = load(tmp_path / "set", size=224)
-    held = (len(dataset.train) + len(dataset.valid)) * 3 * 256 * 256
-    assert held == 600 * 3 * 256 * 256 and used() - before < 1.5 * held
+    held = (len(dataset.train) + len(dataset.valid)) * 3 * 224 * 224
+    assert held == 600 * 3 * 224 * 224 and used() - before < 1.5 * held

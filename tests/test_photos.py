@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 
 from conftest import refused
 from inception_edu.data import photos
-from inception_edu.data.photos import PhotoError, around_middle, middle, problem, read_photo
+from inception_edu.data.photos import PhotoError, middle, problem, read_photo
 from inception_edu.files import shown
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -365,15 +365,3 @@ def test_a_strip_of_one_pixel_by_30_000_needs_no_gigabytes(monkeypatch):
     )
     assert middle(Image.new("RGB", (1, 30_000), RED), 24, 27).getcolors() == [(576, RED)]
     assert asked == [[27, 108]]
-
-
-@pytest.mark.parametrize("size", [(60, 40), (33, 97), (75, 73), (64, 65), (20, 21), (150, 40)])
-@pytest.mark.parametrize("side", [16, 24, 32, 64, 224])
-def test_what_is_held_of_a_photo_has_in_its_middle_what_is_evaluated(size, side):
-    resize = round(side * 8 / 7)
-    square = np.asarray(around_middle(scene(*size), side, resize))
-    assert square.shape == (resize, resize, 3)
-    first = photos.start(resize, side)
-    inner = square[first : first + side, first : first + side]
-    assert apart(inner, middle(scene(*size), side, resize)) == 0
-    assert square.min(axis=2).max() > 0  # nothing from outside the photo, which would be black

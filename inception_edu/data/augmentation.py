@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch at once: images shifted, mirrored, cut out at random.
+"""Augmentation of a whole batch at once: images shifted, mirrored, enlarged in part.
 
 What is drawn comes from a generator of the CPU, so that every device sees the same draws. They are
 made for n x world images, of which a batch of n holds every world-th from the rank-th on: together
@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from inception_edu.checks import check_whole
-from inception_edu.data.photos import start
 
 AREA, ASPECT = (
     0.08,
@@ -45,25 +44,14 @@ def augment(
     return x.flatten(2).gather(2, source.view(n, 1, h * w).expand(-1, c, -1)).view(n, c, h, w)
 
 
-def middle(x: Tensor, side: int) -> Tensor:
-    """The middle side x side pixels of (n, c, h, w), which `photos.middle` would cut out."""
-    top, left = (start(pixels, side) for pixels in x.shape[2:])
-    return x[:, :, top : top + side, left : left + side].contiguous()
-
-
 def random_crops(
-    x: Tensor,
-    side: int,
-    generator: torch.Generator,
-    *,
-    flip: bool = True,
-    rank: int = 0,
-    world: int = 1,
+    x: Tensor, generator: torch.Generator, *, flip: bool = True, rank: int = 0, world: int = 1
 ) -> Tensor:
-    """A random part of each image of (n, c, h, w), scaled to side x side, half of them mirrored.
+    """A random part of each image of (n, c, h, w), scaled to the whole, half of them mirrored.
 
     The area is drawn evenly from 8 % to 100 % of the image, the aspect from 3/4 to 4/3 ([G] section
-    6) as far as that area lets it, so that every crop lies in the image.
+    6) as far as that area lets it, so that every part lies in the image. Nothing is ever scaled
+    down, so there is nothing to smooth.
     """
     n, _, h, w = x.shape
     draws = torch.rand((5, n * world), generator=generator)[:, rank::world]
@@ -71,20 +59,16 @@ def random_crops(
     area = AREA + (1 - AREA) * area
     most = (-area.log()).clamp(max=math.log(ASPECT))
     wide = (area * ((2 * aspect - 1) * most).exp()).sqrt()  # of the image's width
-    rows, columns = (
-        _places(first, share, side, pixels)
-        for first, share, pixels in ((down, area / wide, h), (right, wide, w))
-    )
+    rows, columns = _places(down, area / wide, h), _places(right, wide, w)
     if flip:
         columns = torch.where(turn < 0.5, columns.flip(1), columns)
-    # Held photos are at most 8/7 of `side`, so a crop is hardly ever shrunk: no antialiasing.
     grid = columns.to(x.device)[:, None, :], rows.to(x.device)[:, :, None]
-    grid = torch.stack([places.expand(n, side, side) for places in grid], 3)
+    grid = torch.stack([places.expand(n, h, w) for places in grid], 3)
     return grid_sample(x, grid, align_corners=False)
 
 
-def _places(first: Tensor, share: Tensor, side: int, pixels: int) -> Tensor:
-    """Where `side` places spread over a share of so many pixels lie, from -1 to 1: (n, side)."""
-    places = first * (1 - share) + share * (torch.arange(side) + 0.5) / side
-    edge = 0.5 / pixels  # beyond the outermost pixels' centres they are repeated
-    return 2 * places.clamp(edge, 1 - edge) - 1
+def _places(first: Tensor, share: Tensor, pixels: int) -> Tensor:
+    """As many places as pixels, spread over a share of them, from -1 to 1: (n, pixels)."""
+    middles = (torch.arange(pixels) + 0.5) / pixels
+    places = first * (1 - share) + share * middles
+    return 2 * places.clamp(middles[0], middles[-1]) - 1  # the outermost pixels are repeated

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from inception_edu.checks import check_whole
-from inception_edu.data.augmentation import augment, middle, random_crops
+from inception_edu.data.augmentation import augment, random_crops
 
 LARGE = 2**30  # bytes of images that are held in memory, a computer's or a GPU's; more stay on disk
 
@@ -48,18 +48,14 @@ def balanced_order(labels: Tensor, seed: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images uint8 (n, c, h, w), labels int64 (n,); by channel, mean and std with white as 1.
-
-    Photos are held a little larger than the network sees them: `crop` pixels a side are cut out, a
-    random part of each to train on, the middle to evaluate.
-    """
+    """Images uint8 (n, c, h, w), labels int64 (n,); by channel, mean and std with white as 1."""
 
     images: Tensor = field(repr=False)
     labels: Tensor = field(repr=False)
     mean: tuple[float, ...]
     std: tuple[float, ...]
     size: int | None = None  # pixels of a side that batches are scaled to; None: as they are
-    crop: int | None = None  # pixels of a side that are cut out of a photo; None: nothing is cut
+    resize: int | None = None  # of photos, pixels of the shorter side whose middle is an image
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -68,13 +64,12 @@ class Split:
     def shape(self) -> tuple[int, int, int]:
         """Of an image in a batch: channels, height, width."""
         c, *sides = self.images.shape[1:]
-        side = self.size or self.crop
-        return (c, side, side) if side else (c, *sides)
+        return (c, self.size, self.size) if self.size else (c, *sides)
 
-    @property
-    def resize(self) -> int | None:
-        """Pixels of a photo's shorter side where its middle of `shape` is what is evaluated."""
-        return self.crop and round(self.images.shape[-1] * self.shape[-1] / self.crop)
+    def resized(self, size: int) -> "Split":
+        """The same split, whose batches are scaled to size x size pixels."""
+        resize = self.resize and round(self.resize * size / self.shape[1])
+        return replace(self, size=size, resize=resize)
 
     def to(self, device: torch.device) -> "Split":
         """The same split in the device's memory, so that no batch is copied there again; the images
@@ -82,17 +77,12 @@ class Split:
         images = self.images if self.images.nbytes > LARGE else self.images.to(device)
         return replace(self, images=images, labels=self.labels.to(device))
 
-    def batch(
-        self, index: Tensor | slice, device="cpu", cut: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The images chosen, normalised to float32 (n, c, h, w), and their labels (n,); of photos
-        what `cut` makes of them, else the middle."""
+    def batch(self, index: Tensor | slice, device="cpu") -> tuple[Tensor, Tensor]:
+        """The images chosen, normalised to float32 (n, c, h, w), and their labels (n,)."""
         images, labels = self.images[index], self.labels[index]
         if len(labels) == 0:
             raise ValueError(f"index must choose at least one of {len(self)} images, got none")
         x = normalise(images.to(device), self.mean, self.std)
-        if self.crop:
-            x = cut(x) if cut else middle(x, self.crop)
         if self.size:
             x = interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
         return x, labels.to(device)
@@ -128,22 +118,24 @@ class Dataset:
     def resized(self, size: int) -> "Dataset":
         """The same data set, whose batches are scaled to size x size pixels."""
         check_whole("size", size, 1)
-        return replace(self, **self._parts(size=size))
+        return self._with(lambda part: part.resized(size))
 
     def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Dataset":
         """The same data set less another mean, over another spread: those that weights know."""
-        return replace(self, mean=mean, std=std, **self._parts(mean=mean, std=std))
+        return replace(
+            self._with(lambda part: replace(part, mean=mean, std=std)), mean=mean, std=std
+        )
 
-    def _parts(self, **changes) -> dict:
+    def _with(self, change: Callable[[Split], Split]) -> "Dataset":
         parts = {name: getattr(self, name) for name in ("train", "valid", "test")}
-        return {name: part and replace(part, **changes) for name, part in parts.items()}
+        return replace(self, **{name: part and change(part) for name, part in parts.items()})
 
 
 class Batches:
     """Endless whole batches of a split, augmented, reshuffled when too few images are left.
 
     Batches of `size` are drawn, and every world-th image from the rank-th on is handed out.
-    Images are shifted by up to `shift` pixels, of photos random parts are cut out unless it is 0.
+    Images are shifted by up to `shift` pixels; of photos, unless it is 0, random parts are taken.
     `state_dict` is where it stands; loading that continues with the very same batches.
     """
 
@@ -151,21 +143,18 @@ class Batches:
         self, split: Split, size: int, *, seed: int, shift: int, flip: bool, rank: int, world: int
     ) -> None:
         self.split, self.size, self.rank, self.world = split, size, rank, world
+        self.augment = random_crops if split.resize and shift else partial(augment, shift=shift)
+        self.augmentation = dict(flip=flip, rank=rank, world=world)
         self.generator = torch.Generator().manual_seed(seed)
         self.left = torch.empty(0, dtype=torch.int64)
-        how = dict(generator=self.generator, flip=flip, rank=rank, world=world)
-        crops = split.crop and shift
-        self.cut = partial(random_crops, side=split.crop, **how) if crops else None
-        self.augment = None if crops else partial(augment, shift=shift, **how)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """The next images (n, c, h, w), on the split's device, and their labels (n,)."""
         if len(self.left) < self.size:
             self.left = torch.randperm(len(self.split), generator=self.generator)
         index, self.left = self.left[: self.size], self.left[self.size :]
-        device = self.split.labels.device
-        x, labels = self.split.batch(index[self.rank :: self.world], device, self.cut)
-        return self.augment(x) if self.augment else x, labels
+        x, labels = self.split.batch(index[self.rank :: self.world], self.split.labels.device)
+        return self.augment(x, self.generator, **self.augmentation), labels
 
     def state_dict(self) -> dict[str, Tensor]:
         """What decides all further batches."""

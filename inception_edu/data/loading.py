@@ -31,7 +31,7 @@ from inception_edu.data.folders import (
     in_threads,
     parts_of,
 )
-from inception_edu.data.photos import PhotoError, around_middle, no_warnings, read
+from inception_edu.data.photos import PhotoError, middle, no_warnings, read
 from inception_edu.data.sources import data_folder
 from inception_edu.data.splitting import VALID, part_of_each, passed_over
 from inception_edu.files import shown
@@ -64,7 +64,7 @@ def load_folder(
         if not found.paths:
             raise ValueError(f"{shown(folder)} has no photo for {part} that can be read; add some")
         own = images[first:][: len(found.paths)]
-        splits[part] = Split(own, torch.tensor(found.labels), *scale, crop=size)
+        splits[part] = Split(own, torch.tensor(found.labels), *scale, resize=resize_for(size))
         first += len(own)
     skipped = {str(path): why for found in listed.values() for path, why in found.rejected}
     notes += [line for found in listed.values() for line in passed_over(found)]
@@ -130,34 +130,36 @@ def _limited(listed: dict[str, Found], limit: int, seed: int) -> dict[str, Found
     return kept
 
 
-def decode(paths: list[Path], size: int) -> tuple[Tensor, dict[Path, str]]:
-    """Photos as uint8 (n, 3, side, side), an eighth larger than the size x size that are cut out,
-    without those that cannot be read: path -> why. OSError where there is no room for them.
+def resize_for(size: int) -> int:
+    """Pixels of a photo's shorter side, before the middle is cut out of it: 256 for 224."""
+    return round(size * 8 / 7)
 
-    So a random part is scaled up more than from the file, and 20,000 photos take 0.3 GB.
-    """
-    resize, bad = round(size * 8 / 7), {}  # 256 for 224
+
+def decode(paths: list[Path], size: int) -> tuple[Tensor, dict[Path, str]]:
+    """The middles of photos, uint8 (n, 3, size, size), without those that cannot be read: path ->
+    why. OSError where there is no room for them."""
+    bad, n = {}, len(paths)
     try:
-        with _room(len(paths) * 3 * resize**2) as file, no_warnings():
-            pixels = in_threads(partial(_pixels, size=size, resize=resize), paths)
+        with _room(n * 3 * size**2) as file, no_warnings():
+            pixels = in_threads(partial(_pixels, size=size), paths)
             for done, (path, found) in enumerate(zip(paths, pixels, strict=True), 1):
                 if isinstance(found, str):
                     bad[path] = found
                 else:
                     file.write(found)
-                _tell(done, len(paths))
-            return _tensor(file).view(-1, 3, resize, resize), bad
+                _tell(done, n)
+            return _tensor(file).view(-1, 3, size, size), bad
     except OSError as error:
         raise OSError(
-            f"{len(paths):,} photos of {resize} pixels a side found no room in {data_folder()} "
+            f"{n:,} photos of {size} x {size} pixels found no room in {data_folder()} "
             f"({error.strerror or error}); let INCEPTION_EDU_DATA be a folder on a larger disk, or "
             "take fewer or smaller ones (limit, size)"
         ) from error
 
 
-def _pixels(path: Path, size: int, resize: int) -> bytes | str:
+def _pixels(path: Path, size: int) -> bytes | str:
     try:
-        photo = around_middle(read(path, resize), size, resize)
+        photo = middle(read(path, resize_for(size)), size, resize_for(size))
     except PhotoError as error:
         return error.why
     return np.asarray(photo).transpose(2, 0, 1).tobytes()

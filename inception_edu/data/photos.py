@@ -165,32 +165,16 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def start(pixels: int, part: int) -> int:
-    """The first of `part` pixels in the middle of so many, rounded as torchvision does."""
-    return round((pixels - part) / 2)
-
-
 def middle(photo: Image.Image, size: int | tuple[int, int], resize: int) -> Image.Image:
     """The middle of a photo whose shorter side is first scaled to `resize`; (height, width) or
     size x size pixels. What torchvision's Resize and CenterCrop do."""
     h, w = (size, size) if isinstance(size, int) else size
-    photo = _scaled(photo, resize)
-    return _cut(photo, start(photo.width, w), start(photo.height, h), w, h)
-
-
-def around_middle(photo: Image.Image, size: int, resize: int) -> Image.Image:
-    """resize x resize pixels in whose middle lie the size x size that `middle` cuts out."""
-    photo = _scaled(photo, resize)
-    left, top = (start(pixels, size) - start(resize, size) for pixels in photo.size)
-    return _cut(photo, left, top, resize, resize)
-
-
-def _scaled(photo: Image.Image, resize: int) -> Image.Image:
     short = min(photo.size)
-    w, h = (min(side, 4 * short) for side in photo.size)  # a strip would explode
-    photo = _cut(photo, start(photo.width, w), start(photo.height, h), w, h)
-    return photo.resize([resize * side // short for side in (w, h)], Image.Resampling.BILINEAR)
+    photo = _centre(photo, *(min(side, 4 * short) for side in photo.size))  # a strip would explode
+    sides = [resize * side // short for side in photo.size]
+    return _centre(photo.resize(sides, Image.Resampling.BILINEAR), w, h)
 
 
-def _cut(photo: Image.Image, left: int, top: int, w: int, h: int) -> Image.Image:
+def _centre(photo: Image.Image, w: int, h: int) -> Image.Image:
+    left, top = round((photo.width - w) / 2), round((photo.height - h) / 2)
     return photo.crop((left, top, left + w, top + h))

@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from inception_edu.data import Dataset, Split, read_photo
-from inception_edu.data.augmentation import middle
+from inception_edu.data import Dataset, read_photo
 from inception_edu.lessons.shared import ASSETS
 from inception_edu.predict import Classifier, load_classifier, new_head
 from inception_edu.training import History, fit, silent
@@ -60,14 +59,11 @@ def write_crops(folder: Path, n: int, *, part: tuple[float, float] = WHOLE, seed
     return folder
 
 
-def middles(dataset: Dataset) -> Dataset:
-    """The photos' middles as images that are shifted and mirrored only: random parts of what are
-    crops already would make 60 steps too few."""
-
-    def fixed(part: Split) -> Split:
-        return replace(part, images=middle(part.images, part.crop), crop=None)
-
-    return replace(dataset, train=fixed(dataset.train), valid=fixed(dataset.valid), test=None)
+def plain(dataset: Dataset) -> Dataset:
+    """The same photos, shifted and mirrored like other images: random parts of what are crops of
+    four photos already would need more than 60 steps."""
+    train, valid = (replace(part, resize=None) for part in (dataset.train, dataset.valid))
+    return replace(dataset, train=train, valid=valid, test=None)
 
 
 def fine_tune(
