@@ -65,13 +65,14 @@ def each(photos: list[str]) -> list[str]:
 
     A name that is there is taken as it is; in one that is not, brackets still mean themselves.
     """
-    from inception_edu.data.photos import list_photos
+    from inception_edu.data.folders import list_photos
 
     paths = {}
     for name in photos:
         matching = [] if Path(name).exists() else sorted(glob(name.replace("[", "[[]")))
         for path in matching or [name]:
-            inside = list_photos(path) if Path(path).is_dir() else []
+            listed = list_photos(path) if Path(path).is_dir() else None
+            inside = [*listed.paths, *(broken for broken, _ in listed.rejected)] if listed else []
             paths |= dict.fromkeys(map(str, inside or [path]))
     return list(paths)
 
