@@ -50,12 +50,12 @@ class Grid17(Concat):
     """[V3] Figure 6, 7x7 as 1x7 and 7x1: (n, c_in, h, w) -> (n, c', h, w)."""
 
     def __init__(self, c_in: int, w: Widths) -> None:
-        a, b, across, down = w.reduce, w.double_reduce, (1, 7), (7, 1)
-        twice = (b, 1), (b, down), (b, across), (b, down), (w.double, across)
+        a, b, row, column = w.reduce, w.double_reduce, (1, 7), (7, 1)
+        double = (b, column), (b, row), (b, column), (w.double, row)
         super().__init__(
             branch1x1=conv(c_in, w.n1x1, 1),
-            branch7x7=stack(c_in, (a, 1), (a, across), (w.single, down)),
-            branch7x7dbl=stack(c_in, *twice),
+            branch7x7=stack(c_in, (a, 1), (a, row), (w.single, column)),
+            branch7x7dbl=stack(c_in, (b, 1), *double),
             branch_pool=pooled(c_in, w.pool_proj),
         )
 
@@ -71,12 +71,11 @@ class Grid8(Concat):
     """[V3] Figure 7, wide by forks at the end of its branches: (n, c_in, h, w) -> (n, c', h, w)."""
 
     def __init__(self, c_in: int, w: Widths) -> None:
+        a, b = w.reduce, w.double_reduce
         super().__init__(
             branch1x1=conv(c_in, w.n1x1, 1),
-            branch3x3=stack(c_in, (w.reduce, 1)).append(Fork(w.reduce, w.single)),
-            branch3x3dbl=stack(c_in, (w.double_reduce, 1), (w.double, 3)).append(
-                Fork(w.double, w.double)
-            ),
+            branch3x3=stack(c_in, (a, 1)).append(Fork(a, w.single)),
+            branch3x3dbl=stack(c_in, (b, 1), (w.double, 3)).append(Fork(w.double, w.double)),
             branch_pool=pooled(c_in, w.pool_proj),
         )
 
@@ -85,12 +84,11 @@ class Reduce35to17(Concat):
     """[V3] Figure 10, stride 2 in every branch: (n, c_in, h, w) -> (n, c_in + c', h/2, w/2)."""
 
     def __init__(self, c_in: int, w: Widths, *, padding: int = 0) -> None:
+        b, c = w.double_reduce, w.double
         super().__init__(
             branch3x3=conv(c_in, w.single, 3, 2, padding=padding),
-            branch3x3dbl=stack(c_in, (w.double_reduce, 1), (w.double, 3)).append(
-                conv(w.double, w.double, 3, 2, padding=padding)
-            ),
-            branch_pool=nn.MaxPool2d(3, stride=2, padding=padding),
+            branch3x3dbl=stack(c_in, (b, 1), (c, 3), (c, 3, 2), padding=padding),
+            branch_pool=nn.MaxPool2d(3, 2, padding),
         )
 
 
@@ -98,15 +96,11 @@ class Reduce17to8(Concat):
     """The second grid reduction, as [TV] has it: (n, c_in, h, w) -> (n, c_in + c', h/2, w/2)."""
 
     def __init__(self, c_in: int, w: Widths, *, padding: int = 0) -> None:
-        b = w.double_reduce
+        b, row, column, halved = w.double_reduce, (1, 7), (7, 1), (w.double, 3, 2)
         super().__init__(
-            branch3x3=stack(c_in, (w.reduce, 1)).append(
-                conv(w.reduce, w.single, 3, 2, padding=padding)
-            ),
-            branch7x7=stack(c_in, (b, 1), (b, (1, 7)), (b, (7, 1))).append(
-                conv(b, w.double, 3, 2, padding=padding)
-            ),
-            branch_pool=nn.MaxPool2d(3, stride=2, padding=padding),
+            branch3x3=stack(c_in, (w.reduce, 1), (w.single, 3, 2), padding=padding),
+            branch7x7=stack(c_in, (b, 1), (b, row), (b, column), halved, padding=padding),
+            branch_pool=nn.MaxPool2d(3, 2, padding),
         )
 
 

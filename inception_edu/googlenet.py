@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool3d, pad
 
 from inception_edu.checks import check_choice
-from inception_edu.layers import AuxPool, Concat, chain, classifier, conv, scale, stack
+from inception_edu.layers import AuxPool, Concat, chain, channels, classifier, conv, scale, stack
 from inception_edu.network import Network, Outputs as Outputs
 
 
@@ -125,19 +125,27 @@ class Variant(NamedTuple):
     adaptive: bool = False  # aux heads pool adaptively at every size
     size: int = 224  # pixels of a side, of the images that the network is made for
     min_sizes: tuple[int, int] = (31, 63)  # smallest image, without and with aux heads at work
+    advice: str = 'enlarge them, or use variant "small", made for 28 to 64 pixels'
 
     def max_pool(self, k: int = 3, stride: int = 2) -> nn.MaxPool2d:
-        """A pool that halves the grid: (n, c, h, w) -> (n, c, h / stride, w / stride)."""
+        """The pools between blocks: (n, c, h, w) -> (n, c, h / stride, w / stride)."""
         return nn.MaxPool2d(k, stride, padding=0 if self.ceil else 1, ceil_mode=self.ceil)
 
 
-GOOGLENET = {
+GOOGLENET = {  # fmt: skip
     "paper": Variant(),
     "torchvision": Variant(
         lrn=False, norm=True, k5=3, pool4=2, dropout=0.2, adaptive=True, min_sizes=(15, 63)
     ),
     "small": Variant(
-        full_stem=False, lrn=False, norm=True, ceil=False, dropout=0.0, size=28, min_sizes=(9, 13)
+        full_stem=False,
+        lrn=False,
+        norm=True,
+        ceil=False,
+        dropout=0.0,
+        size=28,
+        min_sizes=(9, 13),
+        advice="enlarge them",
     ),
 }
 
@@ -236,16 +244,14 @@ class GoogLeNet(Network):
         super().__init__(variant=variant, **sizes)
         if not isinstance(variant, Variant):
             variant = GOOGLENET[check_choice("variant", variant, GOOGLENET)]
-        self.size, self.min_sizes = variant.size, variant.min_sizes
-        if variant.full_stem:
-            self.advice = 'enlarge them, or use variant "small", made for 28 to 64 pixels'
+        self.size, self.min_sizes, self.advice = variant.size, variant.min_sizes, variant.advice
         self.stem = stem(in_channels, width, variant)
         self.body = blocks(scale(TABLE_1["conv2"].n3x3, width), width, variant)
-        rows = {name: TABLE_1[name].scaled(width) for name in ("4a", "4d", "5b")}
-        self.head = classifier(rows["5b"].c_out, num_classes, variant.dropout)
+        self.head = classifier(channels(self.body, 0), num_classes, variant.dropout)
         how = dict(norm=variant.norm, width=width, adaptive=variant.adaptive)
         self.aux = nn.ModuleDict()
         for name, block in AUX.items() if aux else ():
-            self.aux[name] = AuxHead(rows[block].c_out, num_classes, **how)
+            c = channels(self.body.get_submodule(block), 0)
+            self.aux[name] = AuxHead(c, num_classes, **how)
         if not variant.norm:
             initialise(self)

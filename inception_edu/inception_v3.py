@@ -18,7 +18,7 @@ from torch import nn
 
 from inception_edu import factorised
 from inception_edu.checks import check_choice
-from inception_edu.factorised import Widths
+from inception_edu.factorised import AuxHead, Widths
 from inception_edu.layers import channels, classifier, conv, scale
 from inception_edu.network import Network
 
@@ -63,6 +63,10 @@ WIDTHS = {
 }
 
 
+# The smallest image, without and with the aux head at work, by the resolution a stem is made for.
+MIN_SIZES = {299: (75, 107), 151: (39, 55), 79: (21, 29)}
+
+
 class Layout(NamedTuple):
     """What sets a variant apart; the defaults are the paper's v3."""
 
@@ -73,13 +77,17 @@ class Layout(NamedTuple):
     dropout: float = 0.0
     aux: str = "grid17d"  # the block whose output the aux head reads: the last at 17x17
     hidden_norm: bool = True  # v3's "BN auxiliary"; v2 has none on that layer (see AuxHead)
-    min_sizes: tuple[int, int] | None = None  # None: it has a stem for each resolution
+    min_sizes: dict[int, tuple[int, int]] = MIN_SIZES
+    advice: str = (
+        "enlarge them, or build the network with the stem of resolution=151 (from 39 pixels) "
+        'or resolution=79 (from 21); InceptionV3("small") is made for 28 to 64'
+    )
 
     def stem_for(self, resolution: int) -> dict[str, Row]:
         """The stem's rows for images of 299, 151 or 79 pixels, at nearly equal cost."""
         rows = dict(self.stem)  # [V3] section 9 says what changes
         if resolution < 299:
-            rows["conv1"] = rows["conv1"]._replace(stride=1)
+            rows["conv1"] = Row("conv", 3, 1, (resolution, resolution, 3))
         if resolution < 151:
             del rows["pool1"]
         return rows
@@ -110,10 +118,10 @@ LAYOUTS = {
             "grid35": Row("3 x Inception", 0, 1, (14, 14, 64)),
         },
         padding=1,
-        min_sizes=(9, 17),
+        min_sizes={299: (9, 17)},  # one stem for all sizes: resolution stays at its default
+        advice="enlarge them",
     ),
 }
-MIN_SIZES = {299: (75, 107), 151: (39, 55), 79: (21, 29)}  # of the full stems, by resolution
 
 
 def stem(rows: dict[str, Row], c_in: int, width: float) -> nn.Sequential:
@@ -172,27 +180,17 @@ class InceptionV3(Network):
         super().__init__(variant=variant, **sizes, resolution=resolution)
         if not isinstance(variant, Layout):
             variant = LAYOUTS[check_choice("variant", variant, LAYOUTS)]
-        if variant.min_sizes and resolution != 299:
-            raise ValueError(
-                'resolution chooses the stem of the full-size variants, "small" has one for all '
-                f"sizes; leave resolution out, got {resolution}"
-            )
-        check_choice("resolution", resolution, MIN_SIZES)
-        self.size = variant.stem["conv1"].input[0] if variant.min_sizes else resolution
-        self.min_sizes = variant.min_sizes or MIN_SIZES[resolution]
-        if not variant.min_sizes:
-            self.advice = (
-                "enlarge them, or build the network with the stem of resolution=151 (from 39 "
-                'pixels) or resolution=79 (from 21); InceptionV3("small") is made for 28 to 64'
-            )
-        self.stem = stem(variant.stem_for(resolution), in_channels, width)
+        check_choice("resolution of this variant", resolution, variant.min_sizes)
+        rows = variant.stem_for(resolution)
+        self.size, self.min_sizes = rows["conv1"].input[0], variant.min_sizes[resolution]
+        self.reads, self.advice = {"aux": variant.aux}, variant.advice
+        self.stem = stem(rows, in_channels, width)
         self.body = blocks(variant, width)
         self.head = classifier(channels(self.body, 0), num_classes, variant.dropout)
-        self.reads, self.aux = {"aux": variant.aux}, nn.ModuleDict()
+        self.aux = nn.ModuleDict()
         if aux:
-            c = channels(self.body.get_submodule(variant.aux), 0)
-            how = dict(hidden_norm=variant.hidden_norm, width=width)
-            self.aux["aux"] = factorised.AuxHead(c, num_classes, **how)
+            c, norm = channels(self.body.get_submodule(variant.aux), 0), variant.hidden_norm
+            self.aux["aux"] = AuxHead(c, num_classes, hidden_norm=norm, width=width)
 
 
 class InceptionV2(InceptionV3):

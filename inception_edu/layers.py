@@ -66,13 +66,13 @@ def conv(
     return chain(conv=nn.Conv2d(c_in, c_out, k, stride, pad, bias=not norm), **after)
 
 
-def stack(
-    c_in: int, *layers: tuple[int, int | tuple[int, int]], norm: bool = True
-) -> nn.Sequential:
-    """Convolutions one after the other, each given as (channels, kernel); h and w stay."""
+def stack(c_in: int, *layers: tuple, norm: bool = True, padding: int = 0) -> nn.Sequential:
+    """Convolutions one after the other, each given as (channels, kernel), which keeps h and w, or
+    as (channels, kernel, stride), which has the `padding`."""
     convs = nn.Sequential()
-    for c_out, k in layers:
-        convs.append(conv(c_in, c_out, k, norm=norm))
+    for c_out, k, *stride in layers:
+        pad = padding if stride else "same"
+        convs.append(conv(c_in, c_out, k, *stride, padding=pad, norm=norm))
         c_in = c_out
     return convs
 

@@ -16,9 +16,8 @@ class AuxLogits(dict):
 
     def __missing__(self, name: str) -> Tensor:
         raise KeyError(
-            f"there is no aux head {name!r} in these outputs (heads there: "
-            f"{', '.join(self) or 'none'}); heads run only while training, in a network built with "
-            "aux=True"
+            f"there is no aux head {name!r} in these outputs ({', '.join(self) or 'none'}); heads "
+            "run only while training, in a network built with aux=True"
         )
 
 
@@ -37,25 +36,19 @@ _register_namedtuple(Outputs, serialized_type_name="inception_edu.Outputs")  # t
 
 
 class Network(nn.Module):
-    """Stem, body and head: (n, in_channels, h, w) -> Outputs; aux heads run only in training.
+    """Stem, body (named blocks) and head: (n, in_channels, h, w) -> Outputs; in training the aux
+    heads run, too. A network sets all four of them, and the facts below."""
 
-    A network sets `stem`, `body` (named blocks), `head` and `aux` (a ModuleDict), and says in
-    `reads` which block each aux head reads, in `size` the side of the images that it is made for,
-    in `min_sizes` its smallest image without and with aux heads at work, in `advice` what to do
-    with a smaller one.
-    """
-
-    reads: dict[str, str] = {}
-    size: int = 224
-    min_sizes: tuple[int, int] = (1, 1)
-    advice: str = "enlarge them first"
+    reads: dict[str, str]  # aux head -> the block whose output it reads
+    size: int  # pixels of a side, of the images that it is made for
+    min_sizes: tuple[int, int]  # smallest image taken, without and with aux heads at work
+    advice: str  # what to do with a smaller one
 
     def __init__(self, **arguments: object) -> None:
         super().__init__()
-        check_count(**{name: arguments[name] for name in ("num_classes", "in_channels")})
+        check_count(num_classes=arguments["num_classes"], in_channels=arguments["in_channels"])
         check_number("width", arguments["width"], "above 0 and at most 4", lambda w: 0 < w <= 4)
-        # type(self)(**arguments) builds the same network again
-        self.arguments = {name: plain(value) for name, value in arguments.items()}
+        self.arguments = {name: plain(value) for name, value in arguments.items()}  # build it again
 
     @property
     def min_size(self) -> int:
@@ -76,9 +69,9 @@ class Network(nn.Module):
 
     def check_input(self, x: Tensor) -> None:
         """Raise ValueError, saying what is wrong, for an x that this network cannot take now."""
-        heads = f" while aux heads train ({self.min_sizes[0]} with aux=False)"
-        told = (heads if self.min_size > self.min_sizes[0] else "", self.advice)
-        _check_images(x, self.arguments["in_channels"], self.min_size, told)
+        without, least = self.min_sizes[0], self.min_size
+        heads = f" while aux heads train ({without} with aux=False)" if least > without else ""
+        _check_images(x, self.arguments["in_channels"], least, heads, self.advice)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Tensor], strict: bool = True, assign: bool = False
@@ -97,7 +90,7 @@ class Network(nn.Module):
 
 
 @torch.fx.wrap  # a function that tracers record or leave out, and never look into
-def _check_images(x: Tensor, channels: int, least: int, told: tuple[str, str]) -> None:
+def _check_images(x: Tensor, channels: int, least: int, heads: str, advice: str) -> None:
     if torch.jit.is_tracing():
         return  # a trace is of one size, and to ask for it there is to be warned
     if x.ndim != 4 or x.shape[1] != channels:
@@ -107,6 +100,6 @@ def _check_images(x: Tensor, channels: int, least: int, told: tuple[str, str]) -
         )
     if min(x.shape[2:]) < least:
         raise ValueError(
-            f"images must be at least {least} x {least} pixels{told[0]}, "
-            f"got {x.shape[2]} x {x.shape[3]}; {told[1]}"
+            f"images must be at least {least} x {least} pixels{heads}, "
+            f"got {x.shape[2]} x {x.shape[3]}; {advice}"
         )
