@@ -44,7 +44,7 @@ class Row(NamedTuple):
         return self._replace(**{name: scale(getattr(self, name), width) for name in names})
 
 
-TABLE_1 = {  # fmt: skip
+TABLE_1 = {
     "conv1": Row("convolution", 7, 2, (112, 112, 64), 1, params="2.7K", ops="34M"),
     "pool1": Row("max pool", 3, 2, (56, 56, 64)),
     "conv2": Row("convolution", 3, 1, (56, 56, 192), 2, 0, 64, 192, params="112K", ops="360M"),
@@ -120,7 +120,7 @@ class Variant(NamedTuple):
     norm: bool = False  # batch norm; without it every convolution has a bias
     k5: int = 5  # kernel in the branch that Table 1 calls 5x5
     pool4: int = 3  # window of the last max pool
-    ceil: bool = True  # max pools round the grid's side up; else they pad by 1
+    ceil: bool = True  # max pools between blocks round the side up; else they pad by 1
     dropout: float = 0.4
     adaptive: bool = False  # aux heads pool adaptively at every size
     size: int = 224  # pixels of a side, of the images that the network is made for
@@ -132,22 +132,13 @@ class Variant(NamedTuple):
         return nn.MaxPool2d(k, stride, padding=0 if self.ceil else 1, ceil_mode=self.ceil)
 
 
-GOOGLENET = {  # fmt: skip
+GOOGLENET = {
     "paper": Variant(),
-    "torchvision": Variant(
-        lrn=False, norm=True, k5=3, pool4=2, dropout=0.2, adaptive=True, min_sizes=(15, 63)
-    ),
-    "small": Variant(
-        full_stem=False,
-        lrn=False,
-        norm=True,
-        ceil=False,
-        dropout=0.0,
-        size=28,
-        min_sizes=(9, 13),
-        advice="enlarge them",
-    ),
-}
+    "torchvision": Variant(lrn=False, norm=True, k5=3, pool4=2, dropout=0.2, adaptive=True,
+                           min_sizes=(15, 63)),
+    "small": Variant(full_stem=False, lrn=False, norm=True, ceil=False, dropout=0.0, size=28,
+                     min_sizes=(9, 13), advice="enlarge them"),
+}  # fmt: skip
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):

@@ -15,7 +15,7 @@ from inception_edu.checks import check_count
 
 def scale(channels: int, width: float) -> int:
     """`channels` times `width`, rounded, at least 1."""
-    return max(1, round(channels * width))
+    return max(1, round(channels * float(width)))
 
 
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
