@@ -259,7 +259,7 @@ def test_without_a_network_a_sentence_says_where_to_put_the_file(published, monk
 
 @pytest.mark.parametrize("name", ["resnet18", "GoogLeNet", None])
 def test_unknown_network_is_refused(name):
-    words = ("name must be one of googlenet", repr(name))
+    words = ('name must be one of "googlenet", "inception_v3"', repr(name))
     refused(ValueError, lambda: load_torchvision(name), *words)
 
 
