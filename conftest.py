@@ -100,7 +100,7 @@ def randomise(model, seed=0):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in [*model.named_parameters(), *model.named_buffers()]:
-            if name.endswith("running_var") or ".bn.weight" in name:
+            if name.endswith(("running_var", ".bn.weight", ".norm.weight")):
                 value.uniform_(0.5, 1.5, generator=generator)
             elif value.ndim > 1:  # keeps the size of what flows, as ReLU halves it
                 value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=generator)

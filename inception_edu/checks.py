@@ -1,16 +1,23 @@
 """An argument in range, or a sentence with its name, the value seen and what is allowed."""
 
-from collections.abc import Iterable
-from numbers import Integral
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
 
 
-def check_whole(name: str, value: int, low: int = 1, high: int | None = None) -> None:
-    """Raise TypeError or ValueError unless `value` is a whole number from `low` to `high`."""
+def plain(value: object) -> object:
+    """A single number of numpy's or torch's as one of Python's; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def check_whole(name: str, value: int, low: int = 1, high: int | None = None) -> int:
+    """The value as an int; TypeError or ValueError unless it is a whole number in range."""
+    value = plain(value)
     allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):
         error = ValueError if whole else TypeError
         raise error(f"{name} must be a whole number {allowed}, got {value!r}")
+    return value
 
 
 def check_count(**counts: int) -> None:
@@ -19,8 +26,19 @@ def check_count(**counts: int) -> None:
         check_whole(name, value)
 
 
-def check_choice(name: str, value: object, allowed: Iterable[object]) -> None:
-    """Raise ValueError unless `value` is one of `allowed`, naming them."""
+def check_number(name: str, value: float, allowed: str, right: Callable[[float], bool]) -> float:
+    """The value as Python's; TypeError unless it is a real number, ValueError if it isn't right."""
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number {allowed}, got {value!r}")
+    if not right(value):
+        raise ValueError(f"{name} must be {allowed}, got {value}")
+    return value
+
+
+def check_choice(name: str, value: object, allowed: Iterable[object]) -> object:
+    """The value; ValueError unless it is one of `allowed`, naming them."""
     if value not in (known := list(allowed)):
         words = ", ".join(f'"{one}"' if isinstance(one, str) else str(one) for one in known)
         raise ValueError(f"{name} must be one of {words}, got {value!r}")
+    return value

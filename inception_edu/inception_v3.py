@@ -1,25 +1,25 @@
-"""Inception v2 and v3: networks that read the tables of layouts.py, built of factorised blocks.
+"""Inception v2 and v3, built of factorised blocks.
 
 [V3] Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", arXiv:1512.00567.
+The paper's Table 1 stands here as data, and prints no widths of branches: those are [TV]'s,
+torchvision's models/inception.py. What "3x Inception" counts it leaves open. Section 6 says in
+words three blocks at 35x35, *then* a reduction to 17x17, five blocks, another reduction, two
+blocks: 12 in all, 26.4 million parameters. We count as [TV] does, the last block of a row being
+the reduction: 10 in all, 24.0 million. Neither gives the paper's 42 layers and 2.5 times
+GoogLeNet's cost; 12 blocks make 54 layers and 4.1 times, ours 46 and 3.5.
 """
 
 from functools import partial
 from itertools import pairwise
+from string import ascii_lowercase
 from typing import NamedTuple
 
 from torch import nn
 
-from inception_edu.checks import check_choice, check_count
-from inception_edu.factorised import (
-    AuxHead,
-    Widths,
-    grid8,
-    grid17,
-    grid35,
-    reduce17to8,
-    reduce35to17,
-)
-from inception_edu.layers import channels, check_width, classifier, conv, scale
+from inception_edu import factorised
+from inception_edu.checks import check_choice
+from inception_edu.factorised import AuxHead, Widths
+from inception_edu.layers import channels, classifier, conv, scale
 from inception_edu.network import Network
 
 
@@ -61,48 +61,56 @@ WIDTHS = {
     "grid8a": Widths(320, 384, 384, 448, 384, 192),
     "grid8b": Widths(320, 384, 384, 448, 384, 192),
 }
-AUX = {"aux": "grid17d"}  # aux head -> the block whose output it reads
+
+
+# The smallest image, without and with the aux head at work, by the resolution a stem is made for.
+MIN_SIZES = {299: (75, 107), 151: (39, 55), 79: (21, 29)}
 
 
 class Layout(NamedTuple):
-    """What sets a variant apart: its stem's rows, its blocks, and how it treats the grid's edge."""
+    """What sets a variant apart; the defaults are the paper's v3."""
 
-    stem: dict[str, Row]
+    stem: dict[str, Row] = dict(list(TABLE_1.items())[:8])  # the last one says what it puts out
     widths: dict[str, Widths] = WIDTHS
     k: int = 3  # kernel of the branch with one aggregation at grid 35; Figure 5 has 3
     padding: int = 0  # of strided windows; 0 drops what they cannot fill, as in Table 1
     dropout: float = 0.0
-    min_sizes: tuple[int, int] | None = None  # None: those of the resolution
+    aux: str = "grid17d"  # the block whose output the aux head reads: the last at 17x17
+    hidden_norm: bool = True  # v3's "BN auxiliary"; v2 has none on that layer (see AuxHead)
+    min_sizes: dict[int, tuple[int, int]] = MIN_SIZES
+    advice: str = (
+        "enlarge them, or build the network with the stem of resolution=151 (from 39 pixels) "
+        'or resolution=79 (from 21); InceptionV3("small") is made for 28 to 64'
+    )
 
     def stem_for(self, resolution: int) -> dict[str, Row]:
         """The stem's rows for images of 299, 151 or 79 pixels, at nearly equal cost."""
         rows = dict(self.stem)  # [V3] section 9 says what changes
         if resolution < 299:
-            rows["conv1"] = rows["conv1"]._replace(stride=1)
+            rows["conv1"] = Row("conv", 3, 1, (resolution, resolution, 3))
         if resolution < 151:
             del rows["pool1"]
         return rows
 
 
-ROWS = list(TABLE_1.items())
 LAYOUTS = {
-    "paper": Layout(dict(ROWS[:8])),
+    "paper": Layout(),
     "torchvision": Layout(
-        dict(ROWS[:4])
+        stem={name: TABLE_1[name] for name in ("conv1", "conv2", "conv3", "pool1")}
         | {
             "conv4": Row("conv", 1, 1, (73, 73, 64)),
             "conv5": Row("conv", 3, 1, (73, 73, 80)),
             "pool2": Row("pool", 3, 2, (71, 71, 192)),
             "grid35": Row("4 x Inception", 0, 1, (35, 35, 192)),
         },
-        {"grid35a": Widths(64, 48, 64, 64, 96, 32), "grid35b": WIDTHS["grid35a"]}
+        widths={"grid35a": Widths(64, 48, 64, 64, 96, 32), "grid35b": WIDTHS["grid35a"]}
         | {"grid35c": WIDTHS["grid35b"]}
         | dict(list(WIDTHS.items())[2:]),
         k=5,
         dropout=0.5,
     ),
     "small": Layout(
-        {
+        stem={
             "conv1": Row("conv padded", 3, 1, (28, 28, 3)),
             "conv2": Row("conv padded", 3, 1, (28, 28, 32)),
             "conv3": Row("conv padded", 3, 1, (28, 28, 32)),
@@ -110,10 +118,10 @@ LAYOUTS = {
             "grid35": Row("3 x Inception", 0, 1, (14, 14, 64)),
         },
         padding=1,
-        min_sizes=(9, 17),
+        min_sizes={299: (9, 17)},  # one stem for all sizes: resolution stays at its default
+        advice="enlarge them",
     ),
 }
-MIN_SIZES = {299: (75, 107), 151: (39, 55), 79: (21, 29)}  # of the full stems, by resolution
 
 
 def stem(rows: dict[str, Row], c_in: int, width: float) -> nn.Sequential:
@@ -134,58 +142,33 @@ def stem(rows: dict[str, Row], c_in: int, width: float) -> nn.Sequential:
 def blocks(layout: Layout, width: float) -> nn.Sequential:
     """grid35a to grid8b: (n, c, 35, 35) -> (n, 2048 width, 8, 8)."""
     kinds = {
-        "grid35": partial(grid35, k=layout.k),
-        "reduce35to17": partial(reduce35to17, padding=layout.padding),
-        "grid17": grid17,
-        "reduce17to8": partial(reduce17to8, padding=layout.padding),
-        "grid8": grid8,
+        "grid35": partial(factorised.Grid35, k=layout.k),
+        "reduce35to17": partial(factorised.Reduce35to17, padding=layout.padding),
+        "grid17": factorised.Grid17,
+        "reduce17to8": partial(factorised.Reduce17to8, padding=layout.padding),
+        "grid8": factorised.Grid8,
     }
     body, c_in = nn.Sequential(), scale(layout.stem["grid35"].input[2], width)
     for name, widths in layout.widths.items():
-        block = kinds[name.rstrip("abcd")](c_in, widths.scaled(width))
+        block = kinds[name.rstrip(ascii_lowercase)](c_in, widths.scaled(width))
         body.add_module(name, block)
         c_in = channels(block, c_in)
     return body
 
 
-class InceptionV2(Network):
-    """Inception-v2 as [V3] Table 1: (n, in_channels, h, w) -> Outputs, logits (n, classes).
-
-    Its aux head has no batch norm. `resolution` chooses the stem: 299, 151 or 79 pixels at nearly
-    equal cost ([V3] section 9). Raises ValueError for another resolution, a wrong number of input
-    channels, and an image below `min_size` pixels.
-    """
-
-    reads = AUX
-
-    def __init__(
-        self,
-        *,
-        num_classes: int = 1000,
-        in_channels: int = 3,
-        aux: bool = True,
-        resolution: int = 299,
-        width: float = 1.0,
-    ) -> None:
-        sizes = dict(num_classes=num_classes, in_channels=in_channels, aux=aux, width=width)
-        super().__init__(**sizes, resolution=resolution)
-        _build(self, LAYOUTS["paper"], aux_norm=False)
-
-
 class InceptionV3(Network):
     """Inception-v3: (n, in_channels, h, w) -> Outputs, logits (n, classes).
 
-    Variants: "paper" is InceptionV2's network with a batch-normalised aux head ([V3] section 6);
-    "torchvision" puts out what torchvision's inception_v3 does; "small" has a stride-1 stem for
-    images of 28 to 64 pixels. `width` multiplies every channel count. `resolution` and errors are
-    as for InceptionV2.
+    Variants: "paper" is [V3] Table 1; "torchvision" puts out what torchvision's inception_v3 does;
+    "small" has a stride-1 stem for images of 28 to 64 pixels; or a Layout of your own.
+    `resolution` chooses the stem: 299, 151 or 79 pixels at nearly equal cost ([V3] section 9).
+    `width` multiplies every channel count. Raises ValueError for another resolution, a wrong
+    number of input channels, and an image below `min_size` pixels.
     """
-
-    reads = AUX
 
     def __init__(
         self,
-        variant: str = "paper",
+        variant: str | Layout = "paper",
         *,
         num_classes: int = 1000,
         in_channels: int = 3,
@@ -195,33 +178,35 @@ class InceptionV3(Network):
     ) -> None:
         sizes = dict(num_classes=num_classes, in_channels=in_channels, aux=aux, width=width)
         super().__init__(variant=variant, **sizes, resolution=resolution)
-        check_choice("variant", variant, LAYOUTS)
-        _build(self, LAYOUTS[variant], aux_norm=True)
+        if not isinstance(variant, Layout):
+            variant = LAYOUTS[check_choice("variant", variant, LAYOUTS)]
+        check_choice("resolution of this variant", resolution, variant.min_sizes)
+        rows = variant.stem_for(resolution)
+        self.size, self.min_sizes = rows["conv1"].input[0], variant.min_sizes[resolution]
+        self.reads, self.advice = {"aux": variant.aux}, variant.advice
+        self.stem = stem(rows, in_channels, width)
+        self.body = blocks(variant, width)
+        self.head = classifier(channels(self.body, 0), num_classes, variant.dropout)
+        self.aux = nn.ModuleDict()
+        if aux:
+            c, norm = channels(self.body.get_submodule(variant.aux), 0), variant.hidden_norm
+            self.aux["aux"] = AuxHead(c, num_classes, hidden_norm=norm, width=width)
 
 
-def _build(network: Network, layout: Layout, *, aux_norm: bool) -> None:
-    """Give a network its parts, by its arguments."""
-    told = network.arguments
-    classes, c_in, width = told["num_classes"], told["in_channels"], told["width"]
-    check_count(num_classes=classes, in_channels=c_in)
-    check_width(width)
-    check_choice("resolution", told["resolution"], MIN_SIZES)
-    network.min_sizes = layout.min_sizes or MIN_SIZES[told["resolution"]]
-    if not layout.min_sizes:
-        network.advice = (
-            "enlarge them, or build the network with the stem of resolution=151 (from 39 pixels) "
-            'or resolution=79 (from 21); InceptionV3("small") is made for 28 to 64'
-        )
-    elif told["resolution"] != 299:
-        raise ValueError(
-            "resolution chooses the stem of the full-size variants; leave it out with "
-            f'variant="small", got {told["resolution"]}'
-        )
-    network.stem = stem(layout.stem_for(told["resolution"]), c_in, width)
-    network.body = blocks(layout, width)
-    c_head = channels(network.body.grid8b, 0)
-    network.head = classifier(c_head, classes, layout.dropout)
-    network.aux = nn.ModuleDict()
-    for name, block in AUX.items() if told["aux"] else ():
-        c = channels(network.body.get_submodule(block), 0)
-        network.aux[name] = AuxHead(c, classes, norm=aux_norm, width=width)
+class InceptionV2(InceptionV3):
+    """Inception-v2: v3 but for its aux head, whose fully connected layer is not batch-normalised
+    ([V3] section 10; see AuxHead). Arguments and errors are those of InceptionV3."""
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        aux: bool = True,
+        resolution: int = 299,
+        width: float = 1.0,
+    ) -> None:
+        sizes = dict(num_classes=num_classes, in_channels=in_channels, aux=aux, width=width)
+        v2 = LAYOUTS["paper"]._replace(hidden_norm=False)
+        super().__init__(v2, **sizes, resolution=resolution)
+        del self.arguments["variant"]

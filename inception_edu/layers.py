@@ -13,15 +13,9 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 from inception_edu.checks import check_count
 
 
-def check_width(width: float) -> None:
-    """Raise ValueError unless `width`, the factor on every channel count, can be built."""
-    if not 0 < width <= 4:
-        raise ValueError(f"width must be above 0 and at most 4, got {width}")
-
-
 def scale(channels: int, width: float) -> int:
     """`channels` times `width`, rounded, at least 1."""
-    return max(1, round(channels * width))
+    return max(1, round(channels * float(width)))
 
 
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
@@ -67,13 +61,20 @@ def conv(
     check_count(c_in=c_in, c_out=c_out, stride=stride)
     kernel_size(k)
     pad = same_padding(k) if padding == "same" else padding
-    layers = nn.Sequential()
-    layers.add_module("conv", nn.Conv2d(c_in, c_out, k, stride, pad, bias=not norm))
-    if norm:
-        layers.add_module("norm", nn.BatchNorm2d(c_out, eps=1e-3))
-    if relu:
-        layers.add_module("relu", nn.ReLU())
-    return layers
+    after = dict(norm=nn.BatchNorm2d(c_out, eps=1e-3)) if norm else {}
+    after |= dict(relu=nn.ReLU()) if relu else {}
+    return chain(conv=nn.Conv2d(c_in, c_out, k, stride, pad, bias=not norm), **after)
+
+
+def stack(c_in: int, *layers: tuple, norm: bool = True, padding: int = 0) -> nn.Sequential:
+    """Convolutions one after the other, each given as (channels, kernel), which keeps h and w, or
+    as (channels, kernel, stride), which has the `padding`."""
+    convs = nn.Sequential()
+    for c_out, k, *stride in layers:
+        pad = padding if stride else "same"
+        convs.append(conv(c_in, c_out, k, *stride, padding=pad, norm=norm))
+        c_in = c_out
+    return convs
 
 
 def chain(**layers: nn.Module) -> nn.Sequential:
@@ -83,15 +84,9 @@ def chain(**layers: nn.Module) -> nn.Sequential:
 
 def classifier(c_in: int, num_classes: int, dropout: float = 0.0) -> nn.Sequential:
     """The head: mean over the grid, dropout, linear; (n, c_in, h, w) -> (n, num_classes)."""
-    layers = chain(
-        pool=nn.AdaptiveAvgPool2d(1),
-        flatten=nn.Flatten(),
-        dropout=nn.Dropout(dropout),
-        linear=nn.Linear(c_in, num_classes),
-    )
-    if not dropout:
-        del layers.dropout
-    return layers
+    drop = dict(dropout=nn.Dropout(dropout)) if dropout else {}
+    pool, linear = nn.AdaptiveAvgPool2d(1), nn.Linear(c_in, num_classes)
+    return chain(pool=pool, flatten=nn.Flatten(), **drop, linear=linear)
 
 
 class Concat(nn.ModuleDict):
@@ -105,14 +100,18 @@ class Concat(nn.ModuleDict):
         super().__init__(branches)
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs = {name: branch(x) for name, branch in self.items()}
-        if len({out.shape[2:] for out in outputs.values()}) > 1:
-            shapes = ", ".join(f"{name} {tuple(out.shape)}" for name, out in outputs.items())
+        outputs = [branch(x) for branch in self.values()]
+        try:  # no shapes compared beforehand: what traces a network sees only the joining
+            return torch.cat(outputs, dim=1)
+        except RuntimeError as error:
+            if len({out.shape[2:] for out in outputs}) == 1:
+                raise
+            named = zip(self, outputs, strict=True)
+            shapes = ", ".join(f"{name} {tuple(out.shape)}" for name, out in named)
             raise ValueError(
                 f"branches can be joined only at equal height and width, got {shapes}; "
                 "check each branch's padding and stride"
-            )
-        return torch.cat(list(outputs.values()), dim=1)
+            ) from error
 
 
 class AuxPool(nn.Module):
@@ -126,15 +125,18 @@ class AuxPool(nn.Module):
         self.side, self.adaptive, self.exact = side, adaptive, exact
 
     def forward(self, x: Tensor) -> Tensor:
-        least = 3 * self.side + 2  # (least - 5) / 3 + 1 = side
-        most = least + 2 if self.exact else max(x.shape[2:])
-        fits = all(least <= n <= most for n in x.shape[2:])
-        whole = self.adaptive or not fits
-        return adaptive_avg_pool2d(x, self.side) if whole else avg_pool2d(x, 5, 3)
+        return _aux_pool(x, self.side, self.adaptive, self.exact)
 
     def extra_repr(self) -> str:
         to = f"to {self.side}x{self.side}"
         return f"adaptive {to}" if self.adaptive else f"5x5 stride 3 {to}, else adaptive"
+
+
+@torch.fx.wrap  # which of the two is taken is decided anew for every image, not once by a tracer
+def _aux_pool(x: Tensor, side: int, adaptive: bool, exact: bool) -> Tensor:
+    least = 3 * side + 2  # (least - 5) / 3 + 1 = side
+    fits = all(n >= least and (n <= least + 2 or not exact) for n in x.shape[2:])
+    return avg_pool2d(x, 5, 3) if fits and not adaptive else adaptive_avg_pool2d(x, side)
 
 
 def channels(module: nn.Module, c_in: int) -> int:

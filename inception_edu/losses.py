@@ -1,34 +1,31 @@
-"""Losses over a network's main head and its auxiliary heads; label smoothing is smoothing.py's."""
+"""Label smoothing from scratch, calibration, and the loss over main and auxiliary heads."""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from inception_edu.checks import check_choice, check_count
+from inception_edu.checks import check_choice, check_count, check_number
 from inception_edu.network import Outputs
 
 
-def check_smoothing(name: str, eps: float) -> None:
-    """Raise TypeError or ValueError unless `eps` is a number of at least 0 and below 1."""
-    if isinstance(eps, bool) or not isinstance(eps, (int, float)):
-        raise TypeError(f"{name} must be a number, got {eps!r}")
-    if not 0 <= eps < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, got {eps}; [V3] uses 0.1")
+def check_smoothing(name: str, eps: float) -> float:
+    """`eps` as Python's; TypeError or ValueError unless it is a number from 0 to below 1."""
+    allowed = "at least 0 and below 1 ([V3] uses 0.1)"
+    return check_number(name, eps, allowed, lambda value: 0 <= value < 1)
 
 
 def smoothed_targets(
     labels: Tensor, num_classes: int, eps: float = 0.1, *, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """The smoothed distribution q' of each label: (n,) whole numbers -> (n, num_classes), sums 1.
+    """q'(k) = (1 - eps) [k = label] + eps / K ([V3] section 7): (n,) -> (n, K = num_classes).
 
     Raises TypeError for labels that are not whole numbers; ValueError for eps outside [0, 1),
-    fewer than 2 classes, and a label outside 0 .. num_classes - 1.
+    fewer than 2 classes, and a label outside 0 .. K - 1.
     """
-    check_smoothing("eps", eps)
+    eps = check_smoothing("eps", eps)
     check_classes(labels, num_classes)
     hot = labels[:, None] == torch.arange(num_classes, device=labels.device)
     return (1 - eps) * hot.to(dtype) + eps / num_classes
@@ -53,9 +50,10 @@ def check_classes(labels: Tensor, num_classes: int) -> None:
 
 def check_logits(logits: Tensor, labels: Tensor) -> None:
     """Raise TypeError or ValueError unless logits (n, K) and labels (n,) belong together."""
-    if logits.ndim != 2 or not logits.is_floating_point():
-        found = f"{tuple(logits.shape)}, {logits.dtype}"
-        raise ValueError(f"logits must be floating point of shape (n, classes), got {found}")
+    tensor = isinstance(logits, Tensor)
+    if not tensor or logits.ndim != 2 or not logits.is_floating_point():
+        kind = f"{tuple(logits.shape)}, {logits.dtype}" if tensor else f"a {type(logits).__name__}"
+        raise ValueError(f"logits must be floating point of shape (n, classes), got {kind}")
     check_classes(labels, logits.shape[1])
     if len(labels) != len(logits):
         raise ValueError(f"got {len(logits)} rows of logits and {len(labels)} labels")
@@ -83,11 +81,7 @@ def kl_and_entropy(log_p: Tensor, labels: Tensor, eps: float, weight: Tensor) ->
     return (divergence + entropy) / weight[labels].sum()
 
 
-FORMS: dict[str, Callable[..., Tensor]] = {
-    "mixed targets": mixed_targets,
-    "two terms": two_terms,
-    "kl": kl_and_entropy,
-}
+FORMS = {"mixed targets": mixed_targets, "two terms": two_terms, "kl": kl_and_entropy}
 
 
 class LabelSmoothingCrossEntropy(nn.Module):
@@ -100,9 +94,8 @@ class LabelSmoothingCrossEntropy(nn.Module):
         self, eps: float = 0.1, *, weight: Tensor | None = None, form: str = "mixed targets"
     ) -> None:
         super().__init__()
-        check_smoothing("eps", eps)
-        check_choice("form", form, FORMS)
-        self.eps, self.form = eps, form
+        self.eps = check_smoothing("eps", eps)
+        self.form = check_choice("form", form, FORMS)
         self.register_buffer("weight", weight)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -119,8 +112,8 @@ class LabelSmoothingCrossEntropy(nn.Module):
 
 
 class Bin(NamedTuple):
-    """The predictions whose confidence lies in (low, high]: how many, mean confidence, share that
-    was right; both are 0 where there are none."""
+    """Predictions of a confidence in (low, high]: their count, mean confidence and accuracy (0
+    where there are none)."""
 
     low: float
     high: float
@@ -136,21 +129,18 @@ def reliability(logits: Tensor, labels: Tensor, *, bins: int = 15) -> list[Bin]:
     confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
     right = (predicted == labels).double()
     number = (confidence * bins).ceil().long().clamp(1, bins)
-    found = []
+    curve = []
     for i in range(1, bins + 1):
-        there = number == i
-        n = int(there.sum())
-        means = (v[there].mean().item() if n else 0.0 for v in (confidence, right))
-        found.append(Bin((i - 1) / bins, i / bins, n, *means))
-    return found
+        inside = number == i
+        n = int(inside.sum())
+        means = (v[inside].mean().item() if n else 0.0 for v in (confidence, right))
+        curve.append(Bin((i - 1) / bins, i / bins, n, *means))
+    return curve
 
 
 def expected_calibration_error(logits: Tensor, labels: Tensor, *, bins: int = 15) -> float:
-    """The mean distance between confidence and accuracy over the bins, weighed by their counts.
-
-    0 is perfect, 1 the worst. Takes logits (n, K) and labels (n,); raises TypeError or ValueError
-    as `smoothing.check_logits` does.
-    """
+    """The mean distance between confidence and accuracy over the bins, weighed by their counts:
+    0 is perfect, 1 the worst. Arguments and errors are those of `reliability`."""
     curve = reliability(logits, labels, bins=bins)
     return sum(b.count * abs(b.confidence - b.accuracy) for b in curve) / len(labels)
 
@@ -172,22 +162,19 @@ def head_logits(outputs: Outputs | Tensor) -> dict[str, Tensor]:
 def head_losses(
     outputs: Outputs | Tensor, labels: Tensor, *, label_smoothing: float = 0.0
 ) -> dict[str, Tensor]:
-    """Mean cross-entropy of every head, in float32 whatever the logits are."""
-    check_smoothing("label_smoothing", label_smoothing)
-    return {
-        name: cross_entropy(
-            logits if logits.dtype.itemsize >= 4 else logits.float(),
-            labels,
-            label_smoothing=label_smoothing,
-        )
+    """Mean cross-entropy of every head, in float32 at least."""
+    eps = check_smoothing("label_smoothing", label_smoothing)
+    wide = {  # float64 stays
+        name: logits.to(torch.promote_types(logits.dtype, torch.float32))
         for name, logits in head_logits(outputs).items()
     }
+    return {name: cross_entropy(x, labels, label_smoothing=eps) for name, x in wide.items()}
 
 
 def weighted_sum(losses: dict[str, Tensor], aux_weight: float = AUX_WEIGHT) -> Tensor:
     """The main head's loss plus `aux_weight` times that of each auxiliary head ([G] section 5)."""
-    if not 0 <= aux_weight < math.inf:
-        raise ValueError(f"aux_weight must be at least 0 and finite, got {aux_weight}")
+    allowed = "at least 0 and finite"
+    aux_weight = check_number("aux_weight", aux_weight, allowed, lambda w: 0 <= w < math.inf)
     return losses["main"] + aux_weight * sum(v for name, v in losses.items() if name != "main")
 
 
@@ -198,9 +185,9 @@ def loss_with_aux(
     aux_weight: float = AUX_WEIGHT,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """The loss that training lowers: main + aux_weight x (aux1 + aux2), a scalar.
+    """The loss that training lowers, a scalar: main + aux_weight x (aux1 + aux2).
 
-    Takes Outputs or plain logits (n, classes) and labels (n,); where no auxiliary head is at work
-    it is the main head's cross-entropy. Raises ValueError for a negative weight.
+    Takes Outputs or plain logits (n, classes) and labels (n,); without heads at work it is the
+    main head's cross-entropy. Raises ValueError for a negative weight.
     """
     return weighted_sum(head_losses(outputs, labels, label_smoothing=label_smoothing), aux_weight)

@@ -1,48 +1,54 @@
 """What all networks of the family share: how their parts run, and what they return and refuse."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from textwrap import shorten
+from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch.utils._pytree import _register_namedtuple
+
+from inception_edu.checks import check_count, check_number, plain
 
 
 class AuxLogits(dict):
     """The aux heads' logits by name; a head that is not there is a KeyError with a sentence."""
 
     def __missing__(self, name: str) -> Tensor:
-        there = ", ".join(self) or "none"
         raise KeyError(
-            f"there is no aux head {name!r} in these outputs (heads there: {there}); heads run "
-            "only while training, in a network built with aux=True"
+            f"there is no aux head {name!r} in these outputs ({', '.join(self) or 'none'}); heads "
+            "run only while training, in a network built with aux=True"
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """What a network returns: logits (n, classes), and each aux head's logits by name."""
+class Outputs(NamedTuple):
+    """What a network returns: logits (n, classes), and each aux head's logits by name.
+
+    A tuple with a plain dictionary in it, for those are what PyTorch's tools can take apart.
+    """
 
     logits: Tensor
-    aux: dict[str, Tensor] = field(default_factory=AuxLogits)
+    aux: dict[str, Tensor] = {}
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "aux", AuxLogits(self.aux))
+
+Outputs.aux = property(lambda outputs: AuxLogits(outputs[1]), doc="Logits by the head's name.")
+_register_namedtuple(Outputs, serialized_type_name="inception_edu.Outputs")  # torch.export.save
 
 
 class Network(nn.Module):
-    """Stem, body and head: (n, in_channels, h, w) -> Outputs; aux heads run only in training.
+    """Stem, body (named blocks) and head: (n, in_channels, h, w) -> Outputs; in training the aux
+    heads run, too. A network sets all four of them, and the facts below."""
 
-    A network sets `stem`, `body` (named blocks), `head` and `aux` (a ModuleDict), and says in
-    `reads` which block each aux head reads, in `min_sizes` its smallest image without and with
-    aux heads at work, in `advice` what to do with a smaller one.
-    """
-
-    reads: dict[str, str] = {}
-    min_sizes: tuple[int, int] = (1, 1)
-    advice: str = "enlarge them first"
+    reads: dict[str, str]  # aux head -> the block whose output it reads
+    size: int  # pixels of a side, of the images that it is made for
+    min_sizes: tuple[int, int]  # smallest image taken, without and with aux heads at work
+    advice: str  # what to do with a smaller one
 
     def __init__(self, **arguments: object) -> None:
         super().__init__()
-        self.arguments = arguments  # type(self)(**arguments) builds the same network again
+        check_count(num_classes=arguments["num_classes"], in_channels=arguments["in_channels"])
+        check_number("width", arguments["width"], "above 0 and at most 4", lambda w: 0 < w <= 4)
+        self.arguments = {name: plain(value) for name, value in arguments.items()}  # build it again
 
     @property
     def min_size(self) -> int:
@@ -53,49 +59,47 @@ class Network(nn.Module):
         self.check_input(x)
         x = self.stem(x)
         if not (self.training and self.aux):
-            return Outputs(logits=self.head(self.body(x)))
+            none = () if torch.jit.is_tracing() else {}  # a trace can hold no empty dictionary
+            return Outputs(self.head(self.body(x)), none)
         aux = {}
         for name, block in self.body.named_children():
             x = block(x)
             aux |= {head: self.aux[head](x) for head in self.aux if self.reads[head] == name}
-        return Outputs(logits=self.head(x), aux=aux)
+        return Outputs(self.head(x), aux)
 
     def check_input(self, x: Tensor) -> None:
         """Raise ValueError, saying what is wrong, for an x that this network cannot take now."""
-        channels = self.arguments["in_channels"]
-        if x.ndim != 4 or x.shape[1] != channels:
-            raise ValueError(
-                f"x must have shape (n, {channels}, h, w), got {tuple(x.shape)}; "
-                "in_channels= sets the number of channels when the network is built"
-            )
-        small, (without, least) = min(x.shape[2:]), (self.min_sizes[0], self.min_size)
-        if small < least:
-            heads = f" while aux heads train ({without} with aux=False)" if least > without else ""
-            raise ValueError(
-                f"images must be at least {least} x {least} pixels{heads}, "
-                f"got {x.shape[2]} x {x.shape[3]}; {self.advice}"
-            )
+        without, least = self.min_sizes[0], self.min_size
+        heads = f" while aux heads train ({without} with aux=False)" if least > without else ""
+        _check_images(x, self.arguments["in_channels"], least, heads, self.advice)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Tensor], strict: bool = True, assign: bool = False
     ) -> object:
-        """As in torch; weights that do not fit are a RuntimeError that names the first misfit."""
+        """As in torch; weights that do not fit are a RuntimeError with the first of its reasons."""
         try:
             return super().load_state_dict(state_dict, strict, assign)
         except RuntimeError as error:
             arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+            reason = shorten(str(error).split("\n")[1].strip(" \t."), 200)
             raise RuntimeError(
-                f"the weights do not fit {type(self).__name__}({arguments}): "
-                f"{self._misfit(state_dict, strict)}; build the network with the arguments it was "
-                "saved with, or translate torchvision's weights by weights.from_torchvision"
+                f"the weights do not fit {type(self).__name__}({arguments}): {reason}; build the "
+                "network with the arguments it was saved with, or translate torchvision's weights "
+                "by from_torchvision"
             ) from error
 
-    def _misfit(self, given: Mapping[str, Tensor], strict: bool) -> str:
-        mine = self.state_dict()
-        for name, value in mine.items():
-            if strict and name not in given:
-                return f"{name} is missing"
-            if name in given and given[name].shape != value.shape:
-                theirs, ours = tuple(given[name].shape), tuple(value.shape)
-                return f"{name} is {theirs} there and {ours} here"
-        return f"{next(name for name in given if name not in mine)} is too many"
+
+@torch.fx.wrap  # a function that tracers record or leave out, and never look into
+def _check_images(x: Tensor, channels: int, least: int, heads: str, advice: str) -> None:
+    if torch.jit.is_tracing():
+        return  # a trace is of one size, and to ask for it there is to be warned
+    if x.ndim != 4 or x.shape[1] != channels:
+        raise ValueError(
+            f"x must have shape (n, {channels}, h, w), got {tuple(x.shape)}; "
+            "in_channels= sets the number of channels when the network is built"
+        )
+    if min(x.shape[2:]) < least:
+        raise ValueError(
+            f"images must be at least {least} x {least} pixels{heads}, "
+            f"got {x.shape[2]} x {x.shape[3]}; {advice}"
+        )

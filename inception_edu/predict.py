@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from inception_edu.checks import check_count, check_whole
 from inception_edu.data import normalise
 from inception_edu.data.photos import middle
+from inception_edu.layers import pair
 from inception_edu.losses import logits_of
 from inception_edu.network import Network
 from inception_edu.training import checkpoints
@@ -29,11 +30,15 @@ class Classifier:
     size: int | tuple[int, int]  # pixels of a side; (height, width) where they differ
     resize: int  # pixels of the photo's shorter side, before the middle is cut out
 
+    def cut(self, photo: Image.Image, scale: float = 1) -> Image.Image:
+        """The part of a photo that the network sees, in `scale` times as many pixels a side."""
+        h, w, resize = (round(scale * pixels) for pixels in (*pair(self.size), self.resize))
+        return middle(photo, (h, w), resize)
+
     def prepare(self, photo: Image.Image) -> Tensor:
-        """The network's input (1, c, size, size), on its device; grey for one of one channel."""
-        square = middle(photo, self.size, self.resize)
-        square = square.convert("L" if len(self.mean) == 1 else "RGB")
-        pixels = torch.from_numpy(np.array(square))  # (h, w) or (h, w, 3)
+        """The network's input (1, c, h, w), on its device; grey for one of one channel."""
+        part = self.cut(photo).convert("L" if len(self.mean) == 1 else "RGB")
+        pixels = torch.from_numpy(np.array(part))  # (h, w) or (h, w, 3)
         pixels = pixels.view(1, *pixels.shape[:2], -1).permute(0, 3, 1, 2)
         device = next(self.model.parameters()).device
         return normalise(pixels.to(device), self.mean, self.std)
@@ -75,14 +80,27 @@ def load_classifier(checkpoint: str | os.PathLike, *, device: str = "cpu") -> Cl
 def pretrained(name: str = "googlenet", *, device: str = "cpu") -> Classifier:
     """Our "googlenet" or "inception_v3" with torchvision's weights for the 1,000 classes of
     ImageNet. OSError where they cannot be downloaded."""
-    from inception_edu.torchvision_weights import (  # torchvision takes seconds
-        KNOWN,
-        load_torchvision,
-    )
+    from inception_edu import torchvision_weights  # torchvision takes seconds
 
-    model = load_torchvision(name).to(pick_device(device))
-    half, known = (0.5,) * 3, KNOWN[name]
+    known = torchvision_weights.KNOWN[name]
+    model = torchvision_weights.load_torchvision(name).to(pick_device(device))
+    half = (0.5,) * 3
     return Classifier(model, known.classes, half, half, known.crop, known.resize)
+
+
+TORCHVISION = {"googlenet-torchvision": "googlenet", "inception-v3-torchvision": "inception_v3"}
+
+
+def starting_point(weights: str, model: str) -> Classifier:
+    """What a checkpoint, or torchvision's weights for the model of that name, has learned."""
+    if weights != "torchvision":
+        return load_classifier(weights)
+    if model not in TORCHVISION:
+        raise ValueError(
+            f"torchvision has weights for {' and '.join(TORCHVISION)}, got model {model}; for "
+            "another one give a checkpoint"
+        )
+    return pretrained(TORCHVISION[model])
 
 
 @torch.no_grad()
@@ -94,35 +112,36 @@ def class_activation_map(model: Network, x: Tensor, label: int | None = None) ->
     a network with another head. (Zhou et al., arXiv:1512.04150)
     """
     linear = _linear_after_mean(model)
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         model.check_input(x)
         grid = model.body(model.stem(x))
     finally:
-        model.train(was_training)
+        for module, training in modes:  # one by one: some may be frozen
+            module.training = training
     if label is None:
         labels = linear(grid.mean((2, 3))).argmax(1)
     else:
-        check_whole("label", label, 0, linear.out_features - 1)
+        label = check_whole("label", label, 0, linear.out_features - 1)
         labels = torch.full((len(x),), label, device=x.device)
     maps = torch.einsum("nchw,nc->nhw", grid, linear.weight[labels])
-    return maps + linear.bias[labels, None, None]
+    return (maps + linear.bias[labels, None, None]).float()
 
 
 def _linear_after_mean(model: nn.Module) -> nn.Linear:
     """The linear layer of a head made by layers.classifier; ValueError for any other network."""
-    head = getattr(model, "head", None)
-    layers = list(head.children()) if isinstance(model, Network) else []
-    if not (layers and isinstance(layers[0], nn.AdaptiveAvgPool2d) and layers[0].output_size == 1):
+    head = getattr(model, "head", None) if isinstance(model, Network) else None
+    pool, linear = getattr(head, "pool", None), getattr(head, "linear", None)
+    if not isinstance(pool, nn.AdaptiveAvgPool2d) or pool.output_size != 1:
         raise ValueError(
             "a class activation map needs a network of this package, whose head is a mean over the "
             f"grid and a linear layer, got {type(model).__name__}"
         )
-    return layers[-1]
+    return linear
 
 
-TORCHVISION = {"googlenet-torchvision": "googlenet", "inception-v3-torchvision": "inception_v3"}
+FREE = ("aux", "num_classes")  # arguments in which networks may differ that share weights
 
 
 def new_head(model: nn.Module, num_classes: int) -> Network:
@@ -145,29 +164,18 @@ def adopt(model: Network, learned: Network, *, head: bool = False) -> Network:
 
     Aux heads that one of the two does not have are left alone; ValueError where networks differ.
     """
-    free = ("aux", "num_classes")
     for name, ours in model.arguments.items():
         theirs = learned.arguments.get(name)
-        if type(model) is not type(learned) or (theirs != ours and name not in free):
+        if type(model) is not type(learned) or (theirs != ours and name not in FREE):
             told = ", ".join(f"{key}={value!r}" for key, value in learned.arguments.items())
             raise ValueError(
                 f"the weights are of {type(learned).__name__}({told}), the network to begin with "
                 f"is {type(model).__name__}({name}={ours!r}); choose the same network"
             )
     weights, mine = learned.state_dict(), model.state_dict()
+    if odd := [name for name in weights.keys() ^ mine.keys() if not name.startswith("aux.")]:
+        raise ValueError(f"one of the networks was changed after it was built: {min(odd)}")
     for name, value in mine.items():
         if name in weights and (head or ".linear." not in name):
             value.copy_(weights[name])
     return model
-
-
-def starting_point(weights: str, model: str) -> Classifier:
-    """What a checkpoint, or torchvision's weights for the model of that name, has learned."""
-    if weights != "torchvision":
-        return load_classifier(weights)
-    if model not in TORCHVISION:
-        raise ValueError(
-            f"torchvision has weights for {' and '.join(TORCHVISION)}, got model {model}; for "
-            "another one give a checkpoint"
-        )
-    return pretrained(TORCHVISION[model])

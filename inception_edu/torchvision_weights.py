@@ -17,85 +17,58 @@ from torchvision.models import GoogLeNet_Weights, Inception_V3_Weights
 from torchvision.transforms import Compose, v2
 
 from inception_edu import googlenet, inception_v3
+from inception_edu.checks import check_choice
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV3
 from inception_edu.network import Network
 
 
+def numbered(ours: str, theirs: str, n: int) -> dict[str, str]:
+    """The n layers of a branch: ours.0 -> theirs_1, and so on."""
+    return {f"{ours}.{i}": f"{theirs}_{i + 1}" for i in range(n)}
+
+
 def googlenet_layers() -> dict[str, str]:
     """Our name of each layer of GoogLeNet -> torchvision's."""
-    layers = {
-        "stem.conv1": "conv1",
-        "stem.conv2_reduce": "conv2",
-        "stem.conv2": "conv3",
-        "head.linear": "fc",
-    }
-    branches = {
-        "branch1x1": "branch1",
-        "branch3x3": "branch2",
-        "branch5x5": "branch3",
-        "branch_pool": "branch4",
-    }
+    layers = {"conv1": "conv1", "conv2_reduce": "conv2", "conv2": "conv3"}
+    layers = {f"stem.{ours}": theirs for ours, theirs in layers.items()} | {"head.linear": "fc"}
+    branches = ("branch1x1", "branch3x3", "branch5x5", "branch_pool")
     for block in (name for name, row in googlenet.TABLE_1.items() if row.type == "inception"):
-        for ours, theirs in branches.items():
-            layers[f"body.{block}.{ours}"] = f"inception{block}.{theirs}"
+        for i, ours in enumerate(branches, 1):
+            layers[f"body.{block}.{ours}"] = f"inception{block}.branch{i}"
     for head in googlenet.AUX:
         for ours, theirs in {"conv": "conv", "hidden": "fc1", "linear": "fc2"}.items():
             layers[f"aux.{head}.{ours}"] = f"{head}.{theirs}"
     return layers
 
 
-# kind of block -> its layers: ours -> theirs
-_V3_BLOCKS = {
-    "grid35": {
-        "branch1x1": "branch1x1",
-        **{f"branch3x3.{i}": f"branch5x5_{i + 1}" for i in range(2)},
-        **{f"branch3x3dbl.{i}": f"branch3x3dbl_{i + 1}" for i in range(3)},
-        "branch_pool.1": "branch_pool",
-    },
-    "reduce35to17": {
-        "branch3x3": "branch3x3",
-        **{f"branch3x3dbl.{i}": f"branch3x3dbl_{i + 1}" for i in range(3)},
-    },
-    "grid17": {
-        "branch1x1": "branch1x1",
-        **{f"branch7x7.{i}": f"branch7x7_{i + 1}" for i in range(3)},
-        **{f"branch7x7dbl.{i}": f"branch7x7dbl_{i + 1}" for i in range(5)},
-        "branch_pool.1": "branch_pool",
-    },
-    "reduce17to8": {
-        **{f"branch3x3.{i}": f"branch3x3_{i + 1}" for i in range(2)},
-        **{f"branch7x7.{i}": f"branch7x7x3_{i + 1}" for i in range(4)},
-    },
-    "grid8": {
-        "branch1x1": "branch1x1",
-        "branch3x3.0": "branch3x3_1",
-        "branch3x3.1.branch1x3": "branch3x3_2a",
-        "branch3x3.1.branch3x1": "branch3x3_2b",
-        **{f"branch3x3dbl.{i}": f"branch3x3dbl_{i + 1}" for i in range(2)},
-        "branch3x3dbl.2.branch1x3": "branch3x3dbl_3a",
-        "branch3x3dbl.2.branch3x1": "branch3x3dbl_3b",
-        "branch_pool.1": "branch_pool",
-    },
+DOUBLE = "branch3x3dbl"
+ENDS = {"branch1x1": "branch1x1", "branch_pool.1": "branch_pool"}  # where the grid stays
+V3_BLOCKS = {  # kind of block -> its layers: ours -> theirs
+    "grid35": ENDS | numbered("branch3x3", "branch5x5", 2) | numbered(DOUBLE, DOUBLE, 3),
+    "reduce35to17": {"branch3x3": "branch3x3"} | numbered(DOUBLE, DOUBLE, 3),
+    "grid17": ENDS
+    | numbered("branch7x7", "branch7x7", 3)
+    | numbered("branch7x7dbl", "branch7x7dbl", 5),
+    "reduce17to8": numbered("branch3x3", "branch3x3", 2) | numbered("branch7x7", "branch7x7x3", 4),
+    "grid8": ENDS
+    | numbered("branch3x3", "branch3x3", 1)
+    | {"branch3x3.1.branch1x3": "branch3x3_2a", "branch3x3.1.branch3x1": "branch3x3_2b"}
+    | numbered(DOUBLE, DOUBLE, 2)
+    | {f"{DOUBLE}.2.branch1x3": f"{DOUBLE}_3a", f"{DOUBLE}.2.branch3x1": f"{DOUBLE}_3b"},
 }
-_V3_STEM = {
-    "conv1": "Conv2d_1a_3x3",
-    "conv2": "Conv2d_2a_3x3",
-    "conv3": "Conv2d_2b_3x3",
-    "conv4": "Conv2d_3b_1x1",
-    "conv5": "Conv2d_4a_3x3",
-}
-_V3_MIXED = ("5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c")
+V3_STEM = ("1a_3x3", "2a_3x3", "2b_3x3", "3b_1x1", "4a_3x3")  # of conv1 to conv5
+V3_MIXED = ("5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c")
 
 
 def inception_v3_layers() -> dict[str, str]:
     """Our name of each layer of InceptionV3 -> torchvision's."""
-    layers = {f"stem.{ours}": theirs for ours, theirs in _V3_STEM.items()}
-    for block, mixed in zip(inception_v3.LAYOUTS["torchvision"].widths, _V3_MIXED, strict=True):
-        for ours, theirs in _V3_BLOCKS[block.rstrip("abcd")].items():
+    layers = {f"stem.conv{i}": f"Conv2d_{theirs}" for i, theirs in enumerate(V3_STEM, 1)}
+    for block, mixed in zip(inception_v3.LAYOUTS["torchvision"].widths, V3_MIXED, strict=True):
+        for ours, theirs in V3_BLOCKS[block.rstrip("abcd")].items():
             layers[f"body.{block}.{ours}"] = f"Mixed_{mixed}.{theirs}"
-    aux = {"conv": "conv0", "hidden": "conv1", "linear": "fc"}
-    layers |= {f"aux.aux.{ours}": f"AuxLogits.{theirs}" for ours, theirs in aux.items()}
+    for ours, theirs in {"conv": "conv0", "hidden": "conv1", "linear": "fc"}.items():
+        layers[f"aux.aux.{ours}"] = f"AuxLogits.{theirs}"
     return layers | {"head.linear": "fc"}
 
 
@@ -113,22 +86,14 @@ class Known(NamedTuple):
     crop: int
 
 
+V1, V3 = GoogLeNet_Weights.IMAGENET1K_V1, Inception_V3_Weights.IMAGENET1K_V1
+CLASSES = tuple(V1.meta["categories"])  # ImageNet's, the same for both
 KNOWN = {
     "googlenet": Known(
-        partial(GoogLeNet, "torchvision"),
-        googlenet_layers,
-        GoogLeNet_Weights.IMAGENET1K_V1.url,
-        tuple(GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"]),
-        resize=256,
-        crop=224,
+        partial(GoogLeNet, "torchvision"), googlenet_layers, V1.url, CLASSES, resize=256, crop=224
     ),
     "inception_v3": Known(
-        partial(InceptionV3, "torchvision"),
-        inception_v3_layers,
-        Inception_V3_Weights.IMAGENET1K_V1.url,
-        tuple(Inception_V3_Weights.IMAGENET1K_V1.meta["categories"]),
-        resize=342,
-        crop=299,
+        partial(InceptionV3, "torchvision"), inception_v3_layers, V3.url, CLASSES, 342, crop=299
     ),
 }
 
@@ -150,7 +115,7 @@ def _translate(state_dict: Mapping[str, Tensor], *, to_ours: bool) -> dict[str, 
     if not isinstance(state_dict, Mapping):
         kind = type(state_dict).__name__
         raise TypeError(f"state_dict must be what model.state_dict() returns, got a {kind}")
-    misfits: list[list[str]] = []
+    misfits = []
     for network, aux in product(KNOWN, (False, True)):
         names = _names(network, aux=aux)
         names = {theirs: ours for ours, theirs in names.items()} if to_ours else names
@@ -186,9 +151,7 @@ def load_torchvision(name: str = "googlenet") -> Network:
     `.transform` makes a photo its input, `.classes` names its 1000 outputs. The aux heads that
     come with googlenet's weights were never trained (torchvision says so). OSError offline.
     """
-    if name not in KNOWN:
-        raise ValueError(f"name must be one of {', '.join(KNOWN)}, got {name!r}")
-    known = KNOWN[name]
+    known = KNOWN[check_choice("name", name, KNOWN)]
     weights = from_torchvision(_download(known.url, name))
     aux = any(key.startswith("aux.") for key in weights)
     model = known.build(num_classes=len(weights["head.linear.bias"]), aux=aux)
@@ -204,16 +167,9 @@ def input_transform(resize: int, crop: int) -> Compose:
     torchvision normalises by ImageNet's mean and spread, and the network then undoes that in
     secret (`transform_input=True`); both together are this: values from -1 to 1.
     """
-    return Compose(
-        [
-            v2.Resize(resize, antialias=True),
-            v2.CenterCrop(crop),
-            v2.ToImage(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize([0.5] * 3, [0.5] * 3),
-            v2.ToPureTensor(),
-        ]
-    )
+    cut = [v2.Resize(resize, antialias=True), v2.CenterCrop(crop), v2.ToImage()]
+    scale = [v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5] * 3, [0.5] * 3)]
+    return Compose([*cut, *scale, v2.ToPureTensor()])
 
 
 def _download(url: str, name: str) -> dict[str, Tensor]:

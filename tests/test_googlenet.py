@@ -1,7 +1,7 @@
 import inspect
 import time
-from dataclasses import FrozenInstanceError
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from conftest import refused
 from inception_edu.cost import layer_table, receptive_field
 from inception_edu.googlenet import (
     AUX,
+    GOOGLENET,
     TABLE_1,
     AuxHead,
     GoogLeNet,
@@ -238,14 +239,15 @@ def test_logits_depend_on_the_image_and_not_on_its_neighbours_in_evaluation():
     torch.testing.assert_close(alone[0], all_three[1], rtol=1e-4, atol=1e-5)
 
 
-def test_outputs_need_keywords_and_do_not_share_their_aux():
+def test_outputs_cannot_be_changed_and_do_not_share_their_aux():
     logits = torch.zeros(1, 10)
-    with pytest.raises(TypeError):
-        Outputs(logits)
-    one, two = Outputs(logits=logits), Outputs(logits=logits)
-    assert one.aux == {} and one.aux is not two.aux
-    with pytest.raises(FrozenInstanceError):
+    one, two = Outputs(logits=logits), Outputs(logits)
+    one.aux["aux1"] = logits
+    assert one.aux == {} == two.aux == Outputs(logits, ()).aux
+    with pytest.raises(AttributeError):
         one.logits = logits
+    both = Outputs(logits=logits, aux={"aux1": logits + 1})
+    assert both[0] is logits and both[1] == both.aux and list(both.aux) == ["aux1"]
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 28, 28), (1, 28, 28), (28, 28), (2, 2, 28, 28)])
@@ -464,9 +466,9 @@ def test_aux_heads_run_in_training_only_and_the_type_is_the_same():
 @pytest.mark.parametrize("name", ["aux1", "aux3", "main"])
 def test_a_head_that_is_not_there_is_a_key_error_with_a_sentence(name):
     outputs = narrow().train()(torch.randn(2, 1, 28, 28))
-    refused(KeyError, lambda: outputs.aux[name], repr(name), "heads there: none", "aux=True")
+    refused(KeyError, lambda: outputs.aux[name], repr(name), "outputs (none)", "aux=True")
     with_heads = narrow(aux=True).train()(torch.randn(2, 1, 28, 28))
-    refused(KeyError, lambda: with_heads.aux["aux3"], "aux3", "heads there: aux1, aux2")
+    refused(KeyError, lambda: with_heads.aux["aux3"], "aux3", "outputs (aux1, aux2)")
     assert "aux3" not in with_heads.aux and with_heads.aux.get("aux3") is None
 
 
@@ -598,6 +600,80 @@ def test_min_size_without_aux_heads_is_that_of_evaluation():
     assert model.min_size == 31 and model(torch.zeros(2, 1, 31, 31)).logits.shape == (2, 3)
 
 
+# --- a variant is one entry of one table
+
+
+def pools(model):
+    return [m for part in (model.stem, model.body) for m in part if isinstance(m, nn.MaxPool2d)]
+
+
+def has(kind):
+    return lambda m: any(isinstance(layer, kind) for layer in m.modules())
+
+
+FIELDS = {  # field -> a value that differs from the variant's, and what that does to the network
+    "full_stem": (lambda v: not v.full_stem, lambda m: hasattr(m.stem, "conv2_reduce")),
+    "lrn": (lambda v: not v.lrn, has(nn.LocalResponseNorm)),
+    "norm": (lambda v: not v.norm, has(nn.BatchNorm2d)),
+    "k5": (lambda v: 7, lambda m: m.body.get_submodule("5b").branch5x5[1].conv.kernel_size[0]),
+    "pool4": (lambda v: 4, lambda m: m.body.pool4.kernel_size),
+    "ceil": (lambda v: not v.ceil, lambda m: all(p.ceil_mode and not p.padding for p in pools(m))),
+    "dropout": (lambda v: 0.1, lambda m: sum(d.p for d in m.head if isinstance(d, nn.Dropout))),
+    "adaptive": (lambda v: not v.adaptive, lambda m: m.aux.aux2.pool.adaptive),
+    "size": (lambda v: 99, lambda m: m.size),
+    "min_sizes": (lambda v: (70, 80), lambda m: m.min_sizes),
+    "advice": (lambda v: "buy another camera", lambda m: m.advice),
+}
+
+
+@pytest.mark.parametrize("variant", GOOGLENET)
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_of_a_variant_is_honoured(variant, field):
+    assert list(FIELDS) == list(GOOGLENET[variant]._fields)
+    other, seen = FIELDS[field]
+    value = other(GOOGLENET[variant])
+    with torch.device("meta"):
+        plain, changed = (
+            GoogLeNet(v) for v in (variant, GOOGLENET[variant]._replace(**{field: value}))
+        )
+    assert seen(changed) == value != seen(plain)
+
+
+def test_without_norm_no_batch_norm_is_left_and_every_convolution_has_a_bias():
+    model = narrow(GOOGLENET["small"]._replace(norm=False), aux=True)
+    kinds = [type(m) for m in model.modules()]
+    assert nn.BatchNorm2d not in kinds and kinds.count(nn.Conv2d) == 58
+    assert all(m.bias is not None for m in model.modules() if isinstance(m, nn.Conv2d))
+    assert model.stem.conv1.conv.bias[0].item() == pytest.approx(0.2)  # started as [CAFFE] does
+
+
+def test_local_response_norm_follows_both_convolutions_of_a_small_stem():
+    model = narrow(GOOGLENET["small"]._replace(lrn=True))
+    names = ["conv1", "norm1", "conv2", "norm2", "pool"]
+    assert [name for name, _ in model.stem.named_children()] == names
+    assert model(torch.randn(2, 1, 28, 28)).logits.shape == (2, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_local_response_norm_is_torchs(dtype):
+    ours = GoogLeNet("paper", **FASHION, width=1 / 16).stem.norm1
+    theirs = nn.LocalResponseNorm(ours.size, ours.alpha, ours.beta, ours.k)
+    a = (30 * torch.randn(2, 7, 4, 5, dtype=dtype)).requires_grad_()
+    b = a.detach().clone().requires_grad_()
+    grad = torch.randn_like(a)
+    ours(a).backward(grad), theirs(b).backward(grad)
+    assert torch.equal(ours(a), theirs(b)) and torch.equal(a.grad, b.grad)
+    assert not torch.allclose(ours(a), a, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scalar", [np.array, torch.tensor, np.float32])
+def test_scalars_of_numpy_and_torch_are_taken_and_kept_as_plain_numbers(scalar):
+    count = np.int64(3) if scalar is np.float32 else scalar(3)
+    model = GoogLeNet("small", num_classes=count, width=scalar(1 / 16))
+    assert {type(value) for value in model.arguments.values()} == {str, int, bool, float}
+    assert model.eval()(torch.randn(1, 3, 28, 28)).logits.shape == (1, 3)
+
+
 # --- building again, and weights that do not fit
 
 
@@ -616,10 +692,10 @@ def test_a_networks_arguments_build_it_again(variant):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict(num_classes=5), "head.linear.weight is (5, 64) there and (3, 64) here"),
-        (dict(variant="torchvision"), "stem.conv1.conv.bias is missing"),
-        (dict(aux=True), "aux.aux1.conv.conv.weight is too many"),
-        (dict(in_channels=3), "stem.conv1.conv.weight is (4, 3, 7, 7) there"),
+        (dict(num_classes=5), "size mismatch for head.linear.weight"),
+        (dict(variant="torchvision"), 'Missing key(s) in state_dict: "stem.conv1.conv.bias"'),
+        (dict(aux=True), 'Unexpected key(s) in state_dict: "aux.aux1.conv.conv.weight"'),
+        (dict(in_channels=3), "stem.conv1.conv.weight: copying a param with shape"),
     ],
 )
 def test_weights_of_another_network_are_refused_in_one_sentence(change, words):
@@ -637,8 +713,16 @@ def test_weights_that_lack_a_key_may_be_loaded_where_strict_is_off():
     assert "stem.conv1.conv.weight" in model.load_state_dict(part, strict=False).missing_keys
     wide = GoogLeNet(**model.arguments | dict(num_classes=5)).state_dict()
     wide = {name: v for name, v in wide.items() if name.startswith("head")}
-    words = "head.linear.weight is (5, 64) there"
+    words = "size mismatch for head.linear.weight"
     refused(RuntimeError, lambda: model.load_state_dict(wide, strict=False), words)
+
+
+@pytest.mark.parametrize("value", [1.0, "weights", None, [1.0, 2.0]])
+def test_a_value_that_is_no_tensor_is_named(value):
+    model = narrow()
+    state = model.state_dict() | {"stem.conv1.norm.bias": value}
+    words = ("stem.conv1.norm.bias", f"{type(value)}", "GoogLeNet(variant='small'")
+    refused(RuntimeError, lambda: model.load_state_dict(state), *words)
 
 
 def test_building_and_costing_on_the_meta_device_takes_a_fraction_of_a_second(paper):

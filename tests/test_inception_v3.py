@@ -12,16 +12,24 @@ from inception_edu.cost import layer_table, receptive_field
 from inception_edu.deviations import deviations
 from inception_edu.factorised import (
     AuxHead,
+    Fork,
+    Grid8,
+    Grid17,
+    Grid35,
+    Reduce17to8,
+    Reduce35to17,
     Widths,
-    fork,
-    grid8,
-    grid17,
-    grid35,
-    reduce17to8,
-    reduce35to17,
 )
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.inception_v3 import LAYOUTS, MIN_SIZES, TABLE_1, WIDTHS, InceptionV2, InceptionV3
+from inception_edu.inception_v3 import (
+    LAYOUTS,
+    MIN_SIZES,
+    TABLE_1,
+    WIDTHS,
+    InceptionV2,
+    InceptionV3,
+    Row,
+)
 from inception_edu.layers import Concat, channels
 from inception_edu.training import checkpoints
 
@@ -93,14 +101,36 @@ def test_torchvisions_inception_costs_2_837_921_120_macs_at_224_pixels():
     assert layer_table(model, (3, 224, 224)).macs == 2_837_921_120
 
 
-def test_inception_v2_is_the_papers_v3_but_for_batch_norm_in_the_aux_head():
+def test_inception_v2_is_the_papers_v3_but_for_batch_norm_on_the_heads_fully_connected_layer():
     v2, v3 = on_meta(InceptionV2), on_meta(InceptionV3)
     assert layer_table(v2, (3, 299, 299)).macs == layer_table(v3, (3, 299, 299)).macs
-    assert params(v2) == 27_353_040 and params(v3) - params(v2) == 128 + 768
-    kinds = [{type(m) for m in head.modules()} for head in (v2.aux["aux"], v3.aux["aux"])]
-    assert nn.BatchNorm2d not in kinds[0] and nn.BatchNorm2d in kinds[1]
+    assert params(v2) == 27_353_168 and params(v3) - params(v2) == 768  # a shift for each bias
+    assert hasattr(v2.aux["aux"].conv, "norm") and not hasattr(v2.aux["aux"].hidden, "norm")
+    assert hasattr(v3.aux["aux"].conv, "norm") and hasattr(v3.aux["aux"].hidden, "norm")
     states = [set(m.state_dict()) for m in (v2, v3)]
-    assert all(name.startswith("aux.") for name in states[0] ^ states[1])
+    assert all(name.startswith("aux.aux.hidden.") for name in states[0] ^ states[1])
+
+
+def test_counting_the_reductions_apart_as_section_6_does_gives_12_blocks_and_26_4_million():
+    a, *rows = WIDTHS.items()
+    literal = dict([("grid35a", a[1]), ("grid35b", a[1]), ("grid35c", a[1]), *rows[1:6]])
+    literal["grid17e"] = WIDTHS["grid17d"]
+    literal |= dict(rows[6:])
+    how = dict(widths=literal, aux="grid17e")
+    model = on_meta(InceptionV3, LAYOUTS["paper"]._replace(**how), aux=False)
+    assert len(model.body) == 12 and len(on_meta(InceptionV3).body) == 10
+    table, v1 = layer_table(model, (3, 299, 299)), layer_table(on_meta(GoogLeNet))
+    assert round(table.params / 1e6, 1) == 26.4 and round(table.macs / v1.macs, 2) == 4.10
+    depths = [depth(m) for m in (model, on_meta(InceptionV3))]
+    assert depths == [54, 46]  # "42 layers"
+
+
+def depth(part):
+    """Layers with weights on the longest way through a part of a network."""
+    if isinstance(part, (nn.Conv2d, nn.Linear)):
+        return 1
+    inside = [depth(child) for name, child in part.named_children() if name != "aux"]
+    return max(inside) if isinstance(part, Concat) else sum(inside)
 
 
 def test_inception_v2_costs_3_5_times_googlenet_where_the_paper_says_about_2_5():
@@ -192,11 +222,17 @@ def test_only_first_stride_and_first_pool_change_with_the_resolution():
 
 
 def test_unknown_resolution_and_one_for_the_small_variant_are_refused():
-    words = ("resolution must be one of 299, 151, 79, got 224",)
+    words = ("resolution of this variant must be one of 299, 151, 79, got 224",)
     refused(ValueError, lambda: InceptionV3(resolution=224), *words)
     refused(ValueError, lambda: InceptionV2(resolution=0), "got 0")
-    words = ("resolution chooses the stem", 'variant="small"', "got 79")
+    words = ("resolution of this variant must be one of 299, got 79",)
     refused(ValueError, lambda: InceptionV3("small", resolution=79), *words)
+
+
+def test_a_network_knows_the_size_that_it_is_made_for():
+    found = [on_meta(InceptionV3, aux=False, resolution=r).size for r in MIN_SIZES]
+    assert found == list(MIN_SIZES) and on_meta(InceptionV2, resolution=79).size == 79
+    assert [on_meta(InceptionV3, v).size for v in LAYOUTS] == [299, 299, 28]
 
 
 @pytest.mark.parametrize("heads", [False, True])
@@ -204,7 +240,7 @@ def test_unknown_resolution_and_one_for_the_small_variant_are_refused():
 def test_smallest_image_is_exact_and_one_pixel_less_is_refused(resolution, heads):
     how = dict(num_classes=3, in_channels=1, width=1 / 32)
     if resolution == "small":
-        model, least = InceptionV3("small", **how), LAYOUTS["small"].min_sizes[heads]
+        model, least = InceptionV3("small", **how), LAYOUTS["small"].min_sizes[299][heads]
     else:
         model = InceptionV3(resolution=resolution, **how)
         least = MIN_SIZES[resolution][heads]
@@ -244,36 +280,34 @@ def kernels(branch):
 
 
 def test_figure_5_has_a_5x5_as_two_3x3_and_a_single_3x3():
-    block = grid35(288, WIDTHS["grid35a"])
+    block = Grid35(288, WIDTHS["grid35a"])
     assert kernels(block.branch3x3) == [(1, 1), (3, 3)]
     assert kernels(block.branch3x3dbl) == [(1, 1), (3, 3), (3, 3)]
     assert receptive_field(block.branch3x3dbl).size == (5, 5)
-    assert kernels(grid35(288, WIDTHS["grid35a"], k=5).branch3x3) == [(1, 1), (5, 5)]
+    assert kernels(Grid35(288, WIDTHS["grid35a"], k=5).branch3x3) == [(1, 1), (5, 5)]
 
 
-@pytest.mark.parametrize("n", [3, 7])
-def test_figure_6_sees_n_and_2n_minus_1_pixels_through_1xn_and_nx1(n):
-    block = grid17(768, WIDTHS["grid17a"], n=n)
-    one = [(1, n), (n, 1)]
+def test_figure_6_sees_7_and_13_pixels_through_1x7_and_7x1():
+    block, one = Grid17(768, WIDTHS["grid17a"]), [(1, 7), (7, 1)]
     assert kernels(block.branch7x7) == [(1, 1), *one]
     assert kernels(block.branch7x7dbl) == [(1, 1), *reversed(one), *reversed(one)]
-    assert receptive_field(block.branch7x7).size == (n, n)
-    assert receptive_field(block.branch7x7dbl).size == (2 * n - 1, 2 * n - 1)
+    assert receptive_field(block.branch7x7).size == (7, 7)
+    assert receptive_field(block.branch7x7dbl).size == (13, 13)
 
 
 def test_figure_7_forks_at_the_end_of_two_branches():
-    block = grid8(1280, WIDTHS["grid8a"])
+    block = Grid8(1280, WIDTHS["grid8a"])
     for branch in (block.branch3x3, block.branch3x3dbl):
-        assert isinstance(branch[-1], Concat)
+        assert isinstance(branch[-1], Fork)
         assert kernels(branch[-1]) == [(1, 3), (3, 1)]
-    assert channels(fork(6, 5), 6) == 10
+    assert channels(Fork(6, 5), 6) == 10
     x = torch.randn(1, 1280, 3, 4)
     assert block.eval()(x).shape == (1, 2048, 3, 4)
 
 
 @pytest.mark.parametrize(
     ("build", "c_in", "name", "c_out"),
-    [(reduce35to17, 288, "reduce35to17", 768), (reduce17to8, 768, "reduce17to8", 1280)],
+    [(Reduce35to17, 288, "reduce35to17", 768), (Reduce17to8, 768, "reduce17to8", 1280)],
 )
 def test_reductions_halve_the_grid_in_every_branch_and_keep_the_pooled_channels(
     build, c_in, name, c_out
@@ -295,11 +329,11 @@ def test_widths_scale_and_what_is_not_there_stays_away(name):
     assert Widths(0, 1, 2, 3, 4, 0).scaled(0.1)[0] == 0
 
 
-def test_every_convolution_but_those_of_v2s_aux_head_has_batch_norm_and_relu():
+def test_every_convolution_but_the_last_of_v2s_aux_head_has_batch_norm_and_relu():
     for model in (on_meta(InceptionV2), *(on_meta(InceptionV3, v) for v in LAYOUTS)):
         for name, layers in model.named_modules():
             if isinstance(getattr(layers, "conv", None), nn.Conv2d):
-                plain = isinstance(model, InceptionV2) and name.startswith("aux.")
+                plain = isinstance(model, InceptionV2) and name == "aux.aux.hidden"
                 assert (layers.conv.bias is not None) == plain == (not hasattr(layers, "norm"))
                 assert isinstance(layers.relu, nn.ReLU)
 
@@ -350,7 +384,8 @@ def test_aux_head_runs_in_training_only():
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("side", [4, 17, 19, 23])
 def test_aux_head_takes_any_grid(norm, side):
-    head = AuxHead(16, 7, norm=norm, width=1 / 8)
+    head = AuxHead(16, 7, hidden_norm=norm, width=1 / 8)
+    assert [hasattr(layer, "norm") for layer in (head.conv, head.hidden)] == [True, norm]
     assert head(torch.randn(2, 16, side, side + 1)).shape == (2, 7)
     assert head.pool(torch.randn(1, 16, 17, 19)).shape[2:] == (5, 5)
 
@@ -378,6 +413,77 @@ def test_a_networks_arguments_build_it_again_from_its_checkpoint(build):
     x = torch.randn(1, 2, 80, 80)
     assert type(again) is type(model)
     assert torch.equal(model.eval()(x).logits, again.eval()(x).logits)
+
+
+# --- a variant is one entry of one table
+
+
+def strides(model):
+    return [m.stride[0] for m in model.stem.modules() if isinstance(m, nn.Conv2d)]
+
+
+FIELDS = {  # field -> another value for it, and what must be found in the network then
+    "stem": (
+        {"conv1": Row("conv", 5, 3, (299, 299, 3)), "grid35": Row("", 0, 1, (99, 99, 8))},
+        lambda m: (strides(m), m.stem.conv1.conv.kernel_size, m.stem.conv1.conv.out_channels),
+        ([3], (5, 5), 8),
+    ),
+    "widths": (
+        WIDTHS | {"grid8b": WIDTHS["grid8b"]._replace(n1x1=100)},
+        lambda m: m.body.grid8b.branch1x1.conv.out_channels,
+        100,
+    ),
+    "k": (7, lambda m: m.body.grid35b.branch3x3[1].conv.kernel_size, (7, 7)),
+    "padding": (
+        2,
+        lambda m: (
+            {
+                m.body.reduce35to17.branch3x3.conv.padding,
+                m.body.reduce17to8.branch7x7[3].conv.padding,
+            }
+        ),
+        {(2, 2)},
+    ),
+    "dropout": (
+        0.25,
+        lambda m: [d.p for d in m.head.modules() if isinstance(d, nn.Dropout)],
+        [0.25],
+    ),
+    "aux": (
+        "grid35b",
+        lambda m: (m.reads, m.aux["aux"].conv.conv.in_channels),
+        ({"aux": "grid35b"}, 288),
+    ),
+    "hidden_norm": (False, lambda m: hasattr(m.aux["aux"].hidden, "norm"), False),
+    "min_sizes": ({299: (200, 250)}, lambda m: (m.min_sizes, m.min_size), ((200, 250), 250)),
+    "advice": ("buy another camera", lambda m: m.advice, "buy another camera"),
+}
+
+
+@pytest.mark.parametrize("variant", LAYOUTS)
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_of_a_layout_is_honoured(variant, field):
+    assert list(FIELDS) == list(LAYOUTS[variant]._fields)
+    value, seen, expected = FIELDS[field]
+    changed = LAYOUTS[variant]._replace(**{field: value})
+    assert seen(on_meta(InceptionV3, variant)) != expected == seen(on_meta(InceptionV3, changed))
+
+
+def test_a_layout_of_ones_own_may_stand_in_the_table_or_be_given_and_goes_through_a_checkpoint(
+    monkeypatch, tmp_path
+):
+    mine = LAYOUTS["small"]._replace(k=5, hidden_norm=False)
+    monkeypatch.setitem(LAYOUTS, "mine", mine)
+    how = dict(num_classes=3, in_channels=1, width=1 / 32)
+    given, named = InceptionV3(mine, **how), InceptionV3("mine", **how)
+    assert str(given) == str(named) != str(InceptionV3("small", **how))
+    saved = dict(format=1, model=checkpoints.describe(given), weights=given.state_dict())
+    torch.save(saved, tmp_path / "mine.pt")
+    loaded = checkpoints.load(tmp_path / "mine.pt")
+    assert loaded["model"] == saved["model"]
+    again = checkpoints.build(loaded)
+    x = torch.randn(1, 1, 28, 28)
+    assert torch.equal(given.eval()(x).logits, again.eval()(x).logits)
 
 
 def test_wrong_arguments_are_refused_in_one_sentence():

@@ -117,5 +117,7 @@ def test_a_relu_works_in_place_only_on_what_a_convolution_put_out():
 
 
 def test_an_unknown_precision_is_named():
-    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, got 'int8'"):
+    with pytest.raises(
+        ValueError, match='precision must be one of "float32", "bfloat16", got \'int8\''
+    ):
         optimise_for_inference(nn.Flatten(), precision="int8")

@@ -37,18 +37,9 @@ NETWORKS = {  # name -> network of 5 classes, pixels of a side
 }
 
 
-def alive(model):
-    """The network drawn anew, so that its output depends on the image."""
-    generator = torch.Generator().manual_seed(1)
-    for layer in randomise(model).modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            nn.init.uniform_(layer.weight, 0.5, 1.5, generator)
-    return model
-
-
 def network(name, **how):
     model, side = NETWORKS[name](**dict(num_classes=5, width=1 / 4) | how)
-    return alive(model), side
+    return randomise(model), side
 
 
 def photo(w=60, h=45, seed=0):
@@ -166,7 +157,7 @@ def test_a_photo_is_prepared_as_torchvision_would(tmp_path):
 
 def test_probabilities_sum_to_one_and_follow_the_photo(tmp_path):
     found = load_classifier(checkpoint(tmp_path))
-    alive(found.model)
+    randomise(found.model)
     a, b = found.probabilities(photo()), found.probabilities(photo(seed=1))
     assert a.shape == (4,) and a.sum() == pytest.approx(1) and (a - b).abs().max() > 1e-3
     with torch.no_grad():
@@ -210,7 +201,7 @@ def test_files_that_are_no_whole_checkpoint_are_refused(tmp_path):
 def test_torchvisions_weights_make_a_classifier_of_1000_classes(monkeypatch):
     from inception_edu import torchvision_weights
 
-    model = alive(GoogLeNet("torchvision", aux=False, width=1 / 16))
+    model = randomise(GoogLeNet("torchvision", aux=False, width=1 / 16))
     monkeypatch.setattr(torchvision_weights, "load_torchvision", lambda name: model)
     found = pretrained("googlenet")
     theirs = torchvision_weights.input_transform(256, 224)(photo(300, 280))
@@ -256,7 +247,7 @@ def test_a_new_head_is_only_for_the_networks_of_the_package():
 
 def test_a_figure_shows_the_photo_its_map_and_bars_and_says_so_in_words(tmp_path):
     found = load_classifier(checkpoint(tmp_path))
-    alive(found.model)
+    randomise(found.model)
     chances, labels = found.probabilities(photo()).topk(3)
     best = [(found.classes[k], p) for k, p in zip(labels, chances.tolist(), strict=True)]
     one = photos.look(found, photo(), "a\nb.jpg", best)

@@ -177,7 +177,7 @@ def test_torchvisions_weights_do_not_fit_another_variant_and_the_error_says_so(o
 def test_torchvisions_weights_of_1000_classes_do_not_fit_ten(oracle):
     model = GoogLeNet("torchvision")
     state = from_torchvision(oracle.state_dict())
-    words = ("head.linear.weight is (10, 1024) there and (1000, 1024) here", "build the network")
+    words = ("size mismatch for head.linear.weight", "build the network")
     refused(RuntimeError, lambda: model.load_state_dict(state), *words)
 
 
@@ -259,7 +259,7 @@ def test_without_a_network_a_sentence_says_where_to_put_the_file(published, monk
 
 @pytest.mark.parametrize("name", ["resnet18", "GoogLeNet", None])
 def test_unknown_network_is_refused(name):
-    words = ("name must be one of googlenet", repr(name))
+    words = ('name must be one of "googlenet", "inception_v3"', repr(name))
     refused(ValueError, lambda: load_torchvision(name), *words)
 
 

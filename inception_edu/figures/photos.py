@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from inception_edu.data.photos import middle
 from inception_edu.figures.picture import COLOURS
 from inception_edu.files import shown
+from inception_edu.layers import pair
 from inception_edu.predict import Classifier, class_activation_map
 
-SIDE = 448  # pixels of a photo in the figure
+SIDE = 448  # pixels of a photo's longer side in the figure
 MOST = 12  # photos in a figure
 
 
@@ -30,9 +30,8 @@ def look(
     """What the figure shows of a photo: the part that the network sees, in more pixels."""
     label = classifier.classes.index(best[0][0])
     map = class_activation_map(classifier.model, classifier.prepare(photo), label)[0].cpu()
-    whole = classifier.size if isinstance(classifier.size, int) else max(classifier.size)
-    square = middle(photo, SIDE, round(SIDE * classifier.resize / whole))
-    return Seen(shown(name), np.asarray(square), map.numpy(), best)
+    part = classifier.cut(photo, SIDE / max(pair(classifier.size)))
+    return Seen(shown(name), np.asarray(part), map.numpy(), best)
 
 
 def size_of(seen: list[Seen]) -> tuple[float, float]:
@@ -44,12 +43,13 @@ def draw_predictions(fig: Figure, seen: list[Seen]) -> None:
     """A row for each photo: as it is, with its map over it, and bars of probabilities."""
     grid = fig.subplots(len(seen), 3, squeeze=False, width_ratios=(1, 1, 1.5))
     for (plain, over, bars), one in zip(grid, seen, strict=True):
+        h, w, _ = one.photo.shape
         for ax in (plain, over):
-            ax.imshow(one.photo, extent=(0, 1, 0, 1))
+            ax.imshow(one.photo, extent=(0, w, 0, h))
             ax.set(xticks=[], yticks=[])
         plain.set_title(_short(one.name, 22))
         over.imshow(
-            one.map, extent=(0, 1, 0, 1), cmap="viridis", alpha=0.55, interpolation="bicubic"
+            one.map, extent=(0, w, 0, h), cmap="viridis", alpha=0.55, interpolation="bicubic"
         )
         over.set_title(f"speaks for {_short(one.best[0][0], 14)}")
         names = [_short(name, 20) for name, _ in one.best]

@@ -14,8 +14,9 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import nn
 
-from inception_edu.googlenet import GoogLeNet
-from inception_edu.inception_v3 import InceptionV2, InceptionV3
+from inception_edu.factorised import Widths
+from inception_edu.googlenet import GoogLeNet, Variant
+from inception_edu.inception_v3 import InceptionV2, InceptionV3, Layout, Row
 from inception_edu.training import devices
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ FORMAT = 1
 NETWORKS = {  # what `build` can make again from its arguments
     network.__name__: network for network in (GoogLeNet, InceptionV2, InceptionV3)
 }
+torch.serialization.add_safe_globals([Variant, Layout, Row, Widths])  # arguments, plain tuples
 
 
 def describe(model: nn.Module) -> dict:

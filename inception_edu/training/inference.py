@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from inception_edu.network import Outputs
+from inception_edu.checks import check_choice
+from inception_edu.layers import chain
+from inception_edu.network import Network
 from inception_edu.training.devices import MEMORY_FORMATS, pick_memory_format
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -17,22 +19,40 @@ def optimise_for_inference(model: nn.Module, *, precision: str = "float32") -> n
     """A copy of any network of Sequential and Concat that puts out the same, faster.
 
     In evaluation mode, every batch norm that follows a convolution is folded into its weights
-    (w' = w gamma / sigma), dropout is gone, and the tensors lie channels last. In "bfloat16" the
-    outputs agree to two or three digits; they come back in float32. The original stays as it is.
+    (w' = w gamma / sigma), dropout is gone, and the weights lie channels last. In "bfloat16" the
+    outputs agree to two or three digits; they come back in float32. The original stays as it is,
+    the copy is a plain network like it: to be saved, copied and exported.
     """
-    if precision not in DTYPES:
-        raise ValueError(f"precision must be one of {', '.join(DTYPES)}, got {precision!r}")
+    dtype = DTYPES[check_choice("precision", precision, DTYPES)]
     model = copy.deepcopy(model).eval()
     uses = Counter(id(layer) for parent in model.modules() for layer in parent._modules.values())
     for module in model.modules():
         if isinstance(module, nn.Sequential):
             fold(module, shared={layer for layer, n in uses.items() if n > 1})
-    dtype, device = DTYPES[precision], next(model.parameters(), torch.empty(0)).device
-    layout = MEMORY_FORMATS[pick_memory_format(device)]
-    model.to(dtype=dtype, memory_format=layout)
-    model.register_forward_pre_hook(lambda _, x: x[0].to(dtype=dtype, memory_format=layout))
-    model.register_forward_hook(lambda _, x, outputs: in_float32(outputs))
+    device = next(model.parameters(), torch.empty(0)).device
+    model.to(dtype=dtype, memory_format=MEMORY_FORMATS[pick_memory_format(device)])
+    if dtype != torch.float32:
+        first, last = Cast(dtype), Cast(torch.float32)
+        if isinstance(model, Network):
+            model.stem = chain(cast=first, **model.stem._modules)
+            model.head = chain(**model.head._modules, cast=last)
+        else:
+            model = nn.Sequential(first, model, last)
     return model.requires_grad_(False)
+
+
+class Cast(nn.Module):
+    """The same values in another precision."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(self.dtype)
+
+    def extra_repr(self) -> str:
+        return str(self.dtype)
 
 
 def fold(layers: nn.Sequential, shared: set[int]) -> None:
@@ -55,10 +75,3 @@ def fold(layers: nn.Sequential, shared: set[int]) -> None:
         if isinstance(layer, nn.ReLU) and follows:
             layer.inplace = True  # nobody else reads what the convolution put out
         before = layer
-
-
-def in_float32(outputs: Outputs | Tensor) -> Outputs | Tensor:
-    """The same outputs with logits in float32."""
-    if isinstance(outputs, Tensor):
-        return outputs.float()
-    return Outputs(logits=outputs.logits.float(), aux=outputs.aux)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from inception_edu.exercises import Exercise
-from inception_edu.factorised import AuxHead, reduce17to8
+from inception_edu.factorised import AuxHead, Reduce17to8
 from inception_edu.inception_v3 import WIDTHS, InceptionV3
 from inception_edu.layers import Concat, conv
 from inception_edu.lessons.lesson_08.same_function import copied, equal, run
@@ -68,7 +68,7 @@ def misread(network: InceptionV3, answer: str) -> str:
 
 def check_reduction(build: Callable[[int], nn.Module]) -> str | None:
     """`build(c_in)` is the second grid reduction, (n, c_in, 17, 17) -> (n, c_in + 512, 8, 8)."""
-    block, right = build(C_IN), randomise(reduce17to8(C_IN, WIDTHS["reduce17to8"]))
+    block, right = build(C_IN), randomise(Reduce17to8(C_IN, WIDTHS["reduce17to8"]))
     if not isinstance(block, nn.Module):
         return f"return a module, such as Concat(...), got {block!r}"
     x = torch.randn(2, C_IN, 17, 17)

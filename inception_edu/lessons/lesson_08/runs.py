@@ -2,10 +2,11 @@
 
 from functools import partial
 
-from inception_edu.factorised import AuxHead
+from torch import nn
+
 from inception_edu.googlenet import GoogLeNet, initialise
 from inception_edu.inception_v3 import InceptionV3
-from inception_edu.layers import chain, channels, conv
+from inception_edu.layers import AuxPool, chain, channels, conv
 from inception_edu.lessons.shared import Entry, without_norm
 from inception_edu.training.recipe import ONE_PASS, V3, Recipe
 
@@ -18,8 +19,21 @@ def small_inception(*, seven: bool = False, aux_norm: bool = True) -> InceptionV
         network.stem = chain(conv1=conv(1, c_out, 7), pool1=network.stem.pool1)
     if not aux_norm:
         c_in = channels(network.body.grid17d, 0)
-        network.aux["aux"] = AuxHead(c_in, 10, norm=False, width=1 / 8)
+        network.aux["aux"] = plain_head(c_in)
     return network
+
+
+def plain_head(c_in: int) -> nn.Sequential:
+    """v2's aux head as the saved ladder had it: no batch norm in any of its layers, while [V3]'s
+    v2 lacks it in the fully connected one alone (here `hidden`; see factorised.AuxHead)."""
+    return chain(
+        pool=AuxPool(5, exact=False),
+        conv=conv(c_in, 16, 1, norm=False),
+        hidden=conv(16, 96, 5, padding=0, norm=False),
+        average=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        linear=nn.Linear(96, 10),
+    )
 
 
 def googlenet(norm: bool) -> GoogLeNet:
