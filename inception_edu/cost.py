@@ -81,9 +81,8 @@ class LayerTable:
 
     def cells(self) -> list[tuple[str, str, str, str]]:
         """Heading, rows and total as text."""
-        rows = [(r.name, "x".join(map(str, r.output)), r.params, r.macs) for r in self.rows]
-        rows.append(("total", "", self.params, self.macs))
-        lines = [(name, output, f"{p:,}", f"{macs:,}") for name, output, p, macs in rows]
+        rows = [*self.rows, LayerRow("total", (), self.params, self.macs)]
+        lines = [(n, "x".join(map(str, o)), f"{p:,}", f"{macs:,}") for n, o, p, macs in rows]
         return [("layer", "output", "params", "MACs"), *lines]
 
     def __repr__(self) -> str:
@@ -137,9 +136,9 @@ def layer_table(
 
 def _macs(layer: nn.Module, x: Tensor) -> int:
     if isinstance(layer, nn.Conv2d):
-        shape = layer.in_channels, layer.out_channels, layer.kernel_size, tuple(x.shape[2:])
-        how = {name: getattr(layer, name) for name in ("stride", "padding", "groups", "dilation")}
-        return conv_cost(*shape, **how).macs
+        sizes = layer.in_channels, layer.out_channels, layer.kernel_size, tuple(x.shape[2:])
+        options = {n: getattr(layer, n) for n in ("stride", "padding", "groups", "dilation")}
+        return conv_cost(*sizes, **options).macs
     if isinstance(layer, nn.Linear):
         return layer.in_features * layer.out_features
     return 0
@@ -178,10 +177,8 @@ def _extend(field: ReceptiveField, path: Iterable[nn.Module]) -> ReceptiveField:
             size = tuple(field.size[i] + span[i] for i in range(2))
             field = ReceptiveField(size, tuple(field.jump[i] * stride[i] for i in range(2)))
         elif not isinstance(layer, _POINTWISE):
-            raise ValueError(
-                "path must hold convolutions, pools and pointwise layers, "
-                f"got {type(layer).__name__}"
-            )
+            kind = type(layer).__name__
+            raise ValueError(f"path must hold convolutions, pools and pointwise layers, got {kind}")
     return field
 
 

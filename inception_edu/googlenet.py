@@ -113,7 +113,8 @@ AUX = {"aux1": "4a", "aux2": "4d"}  # aux head -> the block whose output it read
 
 
 class Variant(NamedTuple):
-    """What sets a variant apart; the defaults are the paper's network."""
+    """What sets a variant apart; the defaults are the paper's. GOOGLENET["small"]._replace(k5=3) is
+    one more, to be given to GoogLeNet as it is or by a name in the table below."""
 
     full_stem: bool = True  # that of Table 1; else one for images of 28 to 64 pixels
     lrn: bool = True  # local response norm in the stem ([G] Figure 3)
@@ -215,9 +216,8 @@ class GoogLeNet(Network):
 
     Variants: "paper" is [G] Table 1; "torchvision" puts out what torchvision's googlenet does;
     "small" has batch norm and a stride-1 stem for images of 28 to 64 pixels; or a Variant of your
-    own, as GOOGLENET["small"]._replace(norm=False). `width` multiplies every channel count. Raises
-    ValueError for an unknown variant, a wrong number of input channels, and an image below
-    `min_size` pixels.
+    own. `width` multiplies every channel count. Raises ValueError for another variant, a wrong
+    number of input channels, and an image below `min_size` pixels.
     """
 
     reads = AUX
@@ -239,10 +239,10 @@ class GoogLeNet(Network):
         self.stem = stem(in_channels, width, variant)
         self.body = blocks(scale(TABLE_1["conv2"].n3x3, width), width, variant)
         self.head = classifier(channels(self.body, 0), num_classes, variant.dropout)
-        how = dict(norm=variant.norm, width=width, adaptive=variant.adaptive)
+        options = dict(norm=variant.norm, width=width, adaptive=variant.adaptive)
         self.aux = nn.ModuleDict()
         for name, block in AUX.items() if aux else ():
             c = channels(self.body.get_submodule(block), 0)
-            self.aux[name] = AuxHead(c, num_classes, **how)
+            self.aux[name] = AuxHead(c, num_classes, **options)
         if not variant.norm:
             initialise(self)

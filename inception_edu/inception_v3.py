@@ -1,17 +1,15 @@
 """Inception v2 and v3, built of factorised blocks.
 
 [V3] Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", arXiv:1512.00567.
-The paper's Table 1 stands here as data, and prints no widths of branches: those are [TV]'s,
-torchvision's models/inception.py. What "3x Inception" counts it leaves open. Section 6 says in
-words three blocks at 35x35, *then* a reduction to 17x17, five blocks, another reduction, two
-blocks: 12 in all, 26.4 million parameters. We count as [TV] does, the last block of a row being
-the reduction: 10 in all, 24.0 million. Neither gives the paper's 42 layers and 2.5 times
-GoogLeNet's cost; 12 blocks make 54 layers and 4.1 times, ours 46 and 3.5.
+The paper's Table 1 stands here as data. It prints no widths of branches; those are [TV]'s, that is
+torchvision's models/inception.py. What does "3 x Inception" count? Section 6 says three blocks,
+*then* a reduction, five, a reduction, two: 12 blocks, 54 layers, 26.4 million parameters, 4.1 times
+GoogLeNet's cost. We count as [TV] does, the last block of a row being the reduction: 10 blocks, 46
+layers, 24.0 million, 3.5 times. Neither gives the 42 layers and 2.5 times that the paper states.
 """
 
 from functools import partial
 from itertools import pairwise
-from string import ascii_lowercase
 from typing import NamedTuple
 
 from torch import nn
@@ -47,8 +45,6 @@ TABLE_1 = {
     "linear": Row("linear", 0, 1, (1, 1, 2048)),
     "softmax": Row("softmax", 0, 1, (1, 1, 1000)),
 }
-
-
 WIDTHS = {
     "grid35a": Widths(64, 48, 64, 64, 96, 64),
     "grid35b": Widths(64, 48, 64, 64, 96, 64),
@@ -150,7 +146,7 @@ def blocks(layout: Layout, width: float) -> nn.Sequential:
     }
     body, c_in = nn.Sequential(), scale(layout.stem["grid35"].input[2], width)
     for name, widths in layout.widths.items():
-        block = kinds[name.rstrip(ascii_lowercase)](c_in, widths.scaled(width))
+        block = kinds[name.rstrip("abcdef")](c_in, widths.scaled(width))
         body.add_module(name, block)
         c_in = channels(block, c_in)
     return body
@@ -162,9 +158,11 @@ class InceptionV3(Network):
     Variants: "paper" is [V3] Table 1; "torchvision" puts out what torchvision's inception_v3 does;
     "small" has a stride-1 stem for images of 28 to 64 pixels; or a Layout of your own.
     `resolution` chooses the stem: 299, 151 or 79 pixels at nearly equal cost ([V3] section 9).
-    `width` multiplies every channel count. Raises ValueError for another resolution, a wrong
-    number of input channels, and an image below `min_size` pixels.
+    `width` multiplies every channel count. Raises ValueError for another variant or resolution, a
+    wrong number of input channels, and an image below `min_size` pixels.
     """
+
+    layouts = LAYOUTS
 
     def __init__(
         self,
@@ -179,7 +177,7 @@ class InceptionV3(Network):
         sizes = dict(num_classes=num_classes, in_channels=in_channels, aux=aux, width=width)
         super().__init__(variant=variant, **sizes, resolution=resolution)
         if not isinstance(variant, Layout):
-            variant = LAYOUTS[check_choice("variant", variant, LAYOUTS)]
+            variant = self.layouts[check_choice("variant", variant, self.layouts)]
         check_choice("resolution of this variant", resolution, variant.min_sizes)
         rows = variant.stem_for(resolution)
         self.size, self.min_sizes = rows["conv1"].input[0], variant.min_sizes[resolution]
@@ -195,18 +193,6 @@ class InceptionV3(Network):
 
 class InceptionV2(InceptionV3):
     """Inception-v2: v3 but for its aux head, whose fully connected layer is not batch-normalised
-    ([V3] section 10; see AuxHead). Arguments and errors are those of InceptionV3."""
+    ([V3] section 10; see AuxHead)."""
 
-    def __init__(
-        self,
-        *,
-        num_classes: int = 1000,
-        in_channels: int = 3,
-        aux: bool = True,
-        resolution: int = 299,
-        width: float = 1.0,
-    ) -> None:
-        sizes = dict(num_classes=num_classes, in_channels=in_channels, aux=aux, width=width)
-        v2 = LAYOUTS["paper"]._replace(hidden_norm=False)
-        super().__init__(v2, **sizes, resolution=resolution)
-        del self.arguments["variant"]
+    layouts = {"paper": LAYOUTS["paper"]._replace(hidden_norm=False)}

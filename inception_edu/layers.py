@@ -67,8 +67,7 @@ def conv(
 
 
 def stack(c_in: int, *layers: tuple, norm: bool = True, padding: int = 0) -> nn.Sequential:
-    """Convolutions one after the other, each given as (channels, kernel), which keeps h and w, or
-    as (channels, kernel, stride), which has the `padding`."""
+    """Convolutions in a row: (channels, kernel), or (channels, kernel, stride) with `padding`."""
     convs = nn.Sequential()
     for c_out, k, *stride in layers:
         pad = padding if stride else "same"

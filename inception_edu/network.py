@@ -48,7 +48,13 @@ class Network(nn.Module):
         super().__init__()
         check_count(num_classes=arguments["num_classes"], in_channels=arguments["in_channels"])
         check_number("width", arguments["width"], "above 0 and at most 4", lambda w: 0 < w <= 4)
-        self.arguments = {name: plain(value) for name, value in arguments.items()}  # build it again
+        self.arguments = {name: plain(value) for name, value in arguments.items()}
+
+    @property
+    def call(self) -> str:
+        """The call that builds the same network again, type(self)(**self.arguments), in words."""
+        words = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{type(self).__name__}({words})"
 
     @property
     def min_size(self) -> int:
@@ -80,12 +86,10 @@ class Network(nn.Module):
         try:
             return super().load_state_dict(state_dict, strict, assign)
         except RuntimeError as error:
-            arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
             reason = shorten(str(error).split("\n")[1].strip(" \t."), 200)
             raise RuntimeError(
-                f"the weights do not fit {type(self).__name__}({arguments}): {reason}; build the "
-                "network with the arguments it was saved with, or translate torchvision's weights "
-                "by from_torchvision"
+                f"the weights do not fit {self.call}: {reason}; build the network with the "
+                "arguments it was saved with, or translate torchvision's by from_torchvision"
             ) from error
 
 

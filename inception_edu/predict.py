@@ -84,8 +84,7 @@ def pretrained(name: str = "googlenet", *, device: str = "cpu") -> Classifier:
 
     known = torchvision_weights.KNOWN[name]
     model = torchvision_weights.load_torchvision(name).to(pick_device(device))
-    half = (0.5,) * 3
-    return Classifier(model, known.classes, half, half, known.crop, known.resize)
+    return Classifier(model, known.classes, (0.5,) * 3, (0.5,) * 3, known.crop, known.resize)
 
 
 TORCHVISION = {"googlenet-torchvision": "googlenet", "inception-v3-torchvision": "inception_v3"}
@@ -96,9 +95,9 @@ def starting_point(weights: str, model: str) -> Classifier:
     if weights != "torchvision":
         return load_classifier(weights)
     if model not in TORCHVISION:
+        known = " and ".join(TORCHVISION)
         raise ValueError(
-            f"torchvision has weights for {' and '.join(TORCHVISION)}, got model {model}; for "
-            "another one give a checkpoint"
+            f"torchvision has weights for {known}, got model {model}; give a checkpoint"
         )
     return pretrained(TORCHVISION[model])
 
@@ -141,9 +140,6 @@ def _linear_after_mean(model: nn.Module) -> nn.Linear:
     return linear
 
 
-FREE = ("aux", "num_classes")  # arguments in which networks may differ that share weights
-
-
 def new_head(model: nn.Module, num_classes: int) -> Network:
     """The same network with fresh last layers, for other classes; the given one stays as it is.
 
@@ -151,8 +147,7 @@ def new_head(model: nn.Module, num_classes: int) -> Network:
     for a network that is not of this package.
     """
     if not isinstance(model, Network):
-        names = "GoogLeNet, InceptionV2 or InceptionV3"
-        raise ValueError(f"model must be a {names}, got {type(model).__name__}")
+        raise ValueError(f"model must be a GoogLeNet or Inception, got {type(model).__name__}")
     check_count(num_classes=num_classes)
     fresh = type(model)(**model.arguments | dict(num_classes=num_classes))
     return adopt(fresh, model).to(next(model.parameters()).device)
@@ -164,14 +159,12 @@ def adopt(model: Network, learned: Network, *, head: bool = False) -> Network:
 
     Aux heads that one of the two does not have are left alone; ValueError where networks differ.
     """
-    for name, ours in model.arguments.items():
-        theirs = learned.arguments.get(name)
-        if type(model) is not type(learned) or (theirs != ours and name not in FREE):
-            told = ", ".join(f"{key}={value!r}" for key, value in learned.arguments.items())
-            raise ValueError(
-                f"the weights are of {type(learned).__name__}({told}), the network to begin with "
-                f"is {type(model).__name__}({name}={ours!r}); choose the same network"
-            )
+    ours, theirs = (net.arguments | dict(aux=None, num_classes=None) for net in (model, learned))
+    if type(model) is not type(learned) or ours != theirs:
+        raise ValueError(
+            f"the weights are of {learned.call}, the network to begin with is {model.call}; "
+            "choose the same network"
+        )
     weights, mine = learned.state_dict(), model.state_dict()
     if odd := [name for name in weights.keys() ^ mine.keys() if not name.startswith("aux.")]:
         raise ValueError(f"one of the networks was changed after it was built: {min(odd)}")

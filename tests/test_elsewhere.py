@@ -103,7 +103,7 @@ def test_jit_trace_warns_of_nothing_and_takes_any_number_of_images(name, shorten
     equal(traced(more), model, more)
 
 
-@pytest.mark.parametrize("name", ["googlenet", "inception v3, torchvision"])
+@pytest.mark.parametrize("name", ["googlenet", "inception v3, small"])
 def test_torch_compile_takes_the_whole_network_and_its_loss_in_training(name, shortened):
     model, x = shortened[name]
     compiled = torch.compile(model, fullgraph=True, backend="eager")

@@ -106,11 +106,12 @@ def test_without_a_label_each_image_gets_the_map_of_its_most_probable_class():
         torch.testing.assert_close(*both, rtol=1e-4, atol=1e-4)
 
 
-def test_a_map_leaves_the_network_as_it_was():
+def test_a_map_leaves_the_network_as_it_was_frozen_parts_too():
     model, side = network("googlenet, small")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    class_activation_map(model.train(), images(side))
-    assert model.training
+    model.train().stem.eval()
+    class_activation_map(model, images(side))
+    assert model.training and not model.stem.conv1.training and model.body.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
@@ -179,6 +180,21 @@ def test_grey_photos_are_taken_by_colour_networks_and_colour_photos_by_grey_ones
 def test_images_that_are_not_square_are_cut_to_their_shape(tmp_path):
     found = load_classifier(checkpoint(tmp_path, side=(24, 18)))
     assert found.size == (24, 18) and found.prepare(photo()).shape == (1, 3, 24, 18)
+    small, large = found.cut(photo()), found.cut(photo(), 10)
+    assert small.size == (18, 24) and large.size == (180, 240)  # Pillow says width first
+    shrunk = np.asarray(large.resize(small.size, Image.Resampling.BOX), dtype=float)
+    assert np.abs(shrunk - np.asarray(small)).mean() < 12 < np.asarray(small).std()  # the same part
+
+
+def test_the_figure_of_a_network_for_images_that_are_not_square_shows_what_it_saw(tmp_path):
+    found = load_classifier(checkpoint(tmp_path, side=(24, 18)))
+    randomise(found.model)
+    one = photos.look(found, photo(), "a.jpg", found.most_probable(photo(), 2))
+    assert one.photo.shape == (448, 336, 3) and one.map.shape == (3, 3)
+    fig = render(photos.draw_predictions, [one], photos.size_of([one]))
+    over = fig.axes[1]
+    assert {tuple(image.get_extent()) for image in over.images} == {(0, 336, 0, 448)}
+    assert over.get_xlim() == (0, 336) and over.get_ylim() == (0, 448)
 
 
 def test_files_that_are_no_whole_checkpoint_are_refused(tmp_path):
@@ -291,6 +307,11 @@ def test_weights_are_torchvisions_or_a_checkpoints(monkeypatch, tmp_path):
     refused(ValueError, call, "googlenet-torchvision and", "got model googlenet-small")
     path = checkpoint(tmp_path)
     assert predict.starting_point(path, "googlenet-small").classes == tuple("abcd")
+
+
+def test_weights_of_a_network_that_was_changed_are_not_half_taken():
+    model, _ = network("googlenet, small")
+    refused(ValueError, lambda: new_head(optimise_for_inference(model), 3), "changed after")
 
 
 def test_aux_heads_may_be_missing_on_either_side():
