@@ -36,7 +36,7 @@ def label(layer: nn.Module) -> str:
         nn.Dropout: "drop",
         nn.Linear: "linear",
     }
-    return names.get(type(layer), "")
+    return next((text for kind, text in names.items() if isinstance(layer, kind)), "")
 
 
 def layers(part: nn.Module) -> list[Layer]:
