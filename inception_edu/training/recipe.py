@@ -148,15 +148,16 @@ RMS_DECAY = 0.9  # of rmsprop's mean square ([V3] section 8)
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over all of the model's parameters."""
+    """The recipe's optimiser over the weights of the model that are not frozen."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
     how = dict(lr=recipe.lr, weight_decay=recipe.weight_decay)
     if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(model.parameters(), betas=(recipe.momentum, 0.999), **how)
+        return torch.optim.AdamW(weights, betas=(recipe.momentum, 0.999), **how)
     how["momentum"] = recipe.momentum
     if recipe.optimiser == "rmsprop":  # torch's form; [V3]'s was TensorFlow's, see lesson 08
         own = dict(alpha=RMS_DECAY, eps=recipe.epsilon)
-        return torch.optim.RMSprop(model.parameters(), **own, **how)
-    return torch.optim.SGD(model.parameters(), nesterov=recipe.momentum > 0, **how)
+        return torch.optim.RMSprop(weights, **own, **how)
+    return torch.optim.SGD(weights, nesterov=recipe.momentum > 0, **how)
 
 
 def make_average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
