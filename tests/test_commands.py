@@ -470,7 +470,7 @@ def test_size_follows_from_the_model_and_batches_from_the_folder(parts, tmp_path
 
 
 def test_wrong_arguments_of_photos_are_one_sentence(photos, parts, tmp_path, capsys):
-    refused(photo_words(photos, tmp_path / "a"), capsys, "train and valid", "inception_edu split")
+    refused(photo_words(photos / "dark", tmp_path / "a"), capsys, "one folder per class")
     refused(photo_words(parts, tmp_path / "a", "--valid 5"), capsys, "valid is a part")
     refused(photo_words(parts, tmp_path / "a", "--size 0"), capsys, "size must be", "got 0")
     refused(photo_words(parts, tmp_path / "a", "--batch-size 99"), capsys, "at most the 63 images")

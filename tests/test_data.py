@@ -16,7 +16,15 @@ from PIL import Image
 from torchvision import datasets
 
 from inception_edu import data
-from inception_edu.data import Batches, Split, augment, load, mean_and_std, sources
+from inception_edu.data import (
+    Batches,
+    Split,
+    augment,
+    load,
+    mean_and_std,
+    random_crops,
+    sources,
+)
 
 SHIPPED = Path(__file__).resolve().parents[1] / "data"
 
@@ -442,6 +450,75 @@ def test_bad_shift_is_named(shift, kind):
     with pytest.raises(kind) as error:
         augment(torch.zeros(2, 1, 8, 9), torch.Generator(), shift=shift)
     assert f"shift must be a whole number from 0 to 7, got {shift}" in sentence(error)
+
+
+SIDE = 40  # pixels of the ramps
+
+
+def ramps(n: int) -> torch.Tensor:
+    """Images whose channels hold the row, the column, and noise: (n, 3, SIDE, SIDE)."""
+    places = torch.arange(SIDE).float()
+    noise = torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(7))
+    one = torch.stack([places[:, None].expand(-1, SIDE), places.expand(SIDE, -1), noise])
+    return one.expand(n, -1, -1, -1)
+
+
+def crops(n: int = 2000, seed: int = 0, **how) -> torch.Tensor:
+    return random_crops(ramps(n), torch.Generator().manual_seed(seed), **how)
+
+
+def test_crops_have_the_areas_aspects_and_places_of_the_paper_and_half_are_mirrored():
+    rows, columns, _ = crops().double().unbind(1)
+    (
+        high,
+        wide,
+    ) = (  # as shares of the image, from the steps in the middle, where nothing is repeated
+        (rows[:, 21, 9] - rows[:, 18, 9]) / 3,
+        (columns[:, 9, 21] - columns[:, 9, 18]) / 3,
+    )
+    area, aspect = high * wide.abs(), wide.abs() / high
+    assert area.min() > 0.079 and area.max() < 1.001 and high.max() < 1.001
+    assert aspect.min() > 0.749 and aspect.max() < 1.334
+    assert area.mean().item() == pytest.approx(0.54, abs=0.02)  # evenly from 0.08 to 1
+    assert (area < 0.31).double().mean().item() == pytest.approx(0.25, abs=0.04)
+    assert aspect[area < 0.5].log().mean().item() == pytest.approx(0, abs=0.02)
+    assert (aspect[area < 0.5] > 1.25).double().mean() > 0.08
+    assert (wide < 0).double().mean().item() == pytest.approx(0.5, abs=0.04)
+    assert (crops(flip=False)[:, 1, 9, 21] > crops(flip=False)[:, 1, 9, 18]).all()
+    middle = rows[:, 19:21, 9].mean(1) + 0.5  # of the crop, of which nothing lies outside the image
+    assert (middle - SIDE * high / 2).min() > -1e-3 and (
+        middle + SIDE * high / 2
+    ).max() < SIDE + 1e-3
+    free = (middle / SIDE - high / 2)[area < 0.9] / (1 - high[area < 0.9])
+    assert free.mean().item() == pytest.approx(0.5, abs=0.03) and free.std() > 0.25
+
+
+def test_a_crops_pixels_are_those_of_the_image_bilinearly():
+    out = crops(50)
+    rows, columns, found = out.double().unbind(1)
+    noise = ramps(1)[0, 2].double()
+    top, left = rows.floor().long().clamp(max=SIDE - 2), columns.floor().long().clamp(max=SIDE - 2)
+    down, right = rows - top, columns - left
+    by_hand = (1 - down) * ((1 - right) * noise[top, left] + right * noise[top, left + 1])
+    by_hand += down * ((1 - right) * noise[top + 1, left] + right * noise[top + 1, left + 1])
+    assert torch.allclose(found, by_hand, atol=1e-3) and found.std() > 0.5
+    assert rows.min() >= 0 and rows.max() <= SIDE - 1
+
+
+def test_crops_depend_on_their_own_generator_and_are_shared_by_processes():
+    torch.manual_seed(9)
+    state = torch.get_rng_state()
+    whole = crops(32)
+    assert torch.equal(whole, crops(32)) and not torch.equal(whole, crops(32, seed=1))
+    assert torch.equal(torch.get_rng_state(), state)
+    for rank in (0, 1):
+        assert torch.equal(whole[rank::2], crops(16, rank=rank, world=2))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_cuts_out_the_same():
+    on_gpu = random_crops(ramps(64).cuda(), torch.Generator().manual_seed(0))
+    assert torch.allclose(on_gpu.cpu(), crops(64), atol=1e-3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

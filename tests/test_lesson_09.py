@@ -16,9 +16,7 @@ from PIL import Image
 from authoring.notebook import code, read
 from conftest import moved, randomise
 from inception_edu import torchvision_weights
-from inception_edu.data import load
-from inception_edu.data.folders import split
-from inception_edu.data.photos import find_photos
+from inception_edu.data import find_photos, load, split
 from inception_edu.figures import render
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.lesson_09 import (
@@ -248,7 +246,7 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def apart(folders):
-    return lesson.in_memory(load(folders / "apart", size=32))
+    return lesson.plain(load(folders / "apart", size=32))
 
 
 def test_crops_are_the_same_ones_every_time(folders, tmp_path):
@@ -270,18 +268,21 @@ def test_a_crop_comes_from_its_part_of_the_photo(part, low, high):
         assert values.max() - values.min() == square.width - 1  # nothing from outside the photo
 
 
-def test_in_memory_holds_what_the_folder_streams(folders, apart):
-    streamed = load(folders / "apart", size=32)
+def test_plain_photos_are_evaluated_the_same_and_only_shifted_and_mirrored(folders, apart):
+    cut = load(folders / "apart", size=32)
     for part in ("train", "valid"):
-        there, here = replace(getattr(streamed, part), workers=0), getattr(apart, part)
-        x, labels = next(there.batches(len(there)))
-        y, same = here.batch(slice(None))
-        assert torch.equal(labels, same) and torch.allclose(x, y, atol=1e-5)
+        there, here = getattr(cut, part).batch(slice(None)), getattr(apart, part).batch(slice(None))
+        assert torch.equal(there[0], here[0]) and torch.equal(there[1], here[1])
+    one = replace(apart.train, images=apart.train.images[:1], labels=apart.train.labels[:1])
+    drawn = one.shuffled(1, seed=0, shift=2, flip=True, rank=0, world=1).draw()[0][0, :, 8:24, 8:24]
+    x = one.batch(slice(None))[0][0]
+    places = [(x[:, i : i + 16, j : j + 16]) for i in range(6, 11) for j in range(6, 11)]
+    assert any(torch.equal(drawn, p) or torch.equal(drawn, p.flip(2)) for p in places)
     assert apart.classes == ("astronaut", "cat", "coffee", "rocket") and apart.test is None
 
 
 def test_a_memoriser_knows_overlapping_crops_better_than_apart_ones(folders, apart):
-    whole = lesson.in_memory(load(folders / "random", size=32))
+    whole = lesson.plain(load(folders / "random", size=32))
     assert memory_test.memoriser(whole) > memory_test.memoriser(apart) > 0.25
     copy = replace(apart, valid=apart.train)
     assert memory_test.memoriser(copy) == 1

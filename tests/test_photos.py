@@ -1,35 +1,26 @@
 """Photos of every kind are read, or named with a sentence that says why not."""
 
+import contextlib
 import io
 import os
 import pickle
-import subprocess
 import sys
 import threading
-import time
+import types
 import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import BmpImagePlugin, Image
 from torchvision.transforms import v2
 
 from conftest import refused
 from inception_edu.data import photos
-from inception_edu.data.photos import (
-    PhotoError,
-    find_photos,
-    in_threads,
-    list_photos,
-    middle,
-    read_photo,
-    report,
-)
+from inception_edu.data.photos import PhotoError, middle, problem, read_photo
 from inception_edu.files import shown
 
-ROOT = Path(__file__).parents[1]
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 SOFT = 8  # JPEG's error on flat colours
 
@@ -191,38 +182,6 @@ def test_jpegs_come_smaller_where_that_is_enough_but_never_too_small():
     assert read_photo(data).size == (800, 400)
 
 
-def test_a_photo_of_100_megapixels_is_read_in_little_memory_and_without_a_warning():
-    row = np.repeat(np.array([RED, (0, 0, 255)], np.uint8), 5000, 0).tobytes()
-    data = png_of(10_000, 10_000, 2, row)
-    lock = threading.Lock()
-    photo = read_photo(data, at_least=100, lock=lock)
-    assert photo.size == (200, 200) and not lock.locked()
-    assert photo.getpixel((40, 99)) == RED and photo.getpixel((160, 99)) == (0, 0, 255)
-
-
-def test_only_one_large_photo_is_decoded_at_a_time(monkeypatch):
-    monkeypatch.setattr("inception_edu.data.photos.BIG", 1000)
-    held = threading.Lock()
-    with held:
-        small = threading.Thread(target=read_photo, args=[content(scene(30, 30))])
-        large = threading.Thread(
-            target=read_photo, args=[content(scene())], kwargs=dict(lock=held), daemon=True
-        )
-        small.start(), large.start()
-        small.join(5), large.join(0.2)
-        assert not small.is_alive() and large.is_alive()
-    large.join(5)
-    assert not large.is_alive()
-
-
-@pytest.mark.parametrize("shrink", [1, 3, 7])
-def test_bands_leave_no_seam(shrink, monkeypatch):
-    whole = photos._in_bands(scene(61, 43), shrink)
-    monkeypatch.setattr(photos, "BAND", 100)
-    assert apart(whole, photos._in_bands(scene(61, 43), shrink)) == 0
-    assert apart(whole, scene(61, 43).reduce(shrink)) == 0
-
-
 def test_a_decompression_bomb_is_refused():
     bomb = png_of(20_000, 9_500, 0, bytes(20_000))
     assert len(bomb) < 1_000_000
@@ -276,7 +235,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
     def deny(*args):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(photos, "_decode", deny)
+    monkeypatch.setattr(photos, "_rgb", deny)
     refused(
         PhotoError, lambda: read_photo(content(scene())), "could not be read (Permission denied)"
     )
@@ -286,6 +245,77 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
 def test_a_named_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     refused(PhotoError, lambda: read_photo(tmp_path / "pipe.jpg"), "is not there")
+
+
+def test_what_libtiff_says_of_damaged_files_stays_off_stderr(capfd):
+    data = bytearray(content(scene(), "TIFF", compression="tiff_lzw"))
+    data[40:400:7] = b"\xff" * len(data[40:400:7])
+    with contextlib.suppress(OSError):
+        Image.open(io.BytesIO(data)).load()
+    assert capfd.readouterr().err != ""  # from C, to file descriptor 2
+    with contextlib.suppress(PhotoError):
+        read_photo(data)
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
+
+
+def test_stderr_comes_back_when_the_last_of_several_threads_is_done(capfd):
+    first, second = threading.Event(), threading.Event()
+
+    def stay(event):
+        with photos.hush:
+            event.wait(5)
+
+    threads = [threading.Thread(target=stay, args=[event]) for event in (first, second)]
+    for thread in threads:
+        thread.start()
+    first.set(), threads[0].join(5)
+    os.write(2, b"not heard")
+    second.set(), threads[1].join(5)
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+def test_heic_is_read_where_pillow_heif_is_installed(monkeypatch):
+    data = b"\0\0\0\x18ftypheic" + content(scene(), "BMP")
+    refused(PhotoError, lambda: read_photo(data), "is HEIC", "pillow-heif", "JPEG")
+
+    class Opener(BmpImagePlugin.BmpImageFile):
+        format = "HEIF"
+
+        def _open(self):
+            self.fp = io.BytesIO(self.fp.read()[12:])
+            super()._open()
+
+    def register():
+        Image.register_open("HEIF", Opener, lambda start: start[4:12] == b"ftypheic")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(
+            sys.modules, "pillow_heif", types.SimpleNamespace(register_heif_opener=register)
+        )
+        patch.setattr(Image, "OPEN", dict(Image.OPEN))
+        patch.setattr(Image, "ID", list(Image.ID))
+        photos._formats.cache_clear()
+        assert apart(read_photo(data), scene()) == 0
+    photos._formats.cache_clear()
+
+
+def test_the_content_decides_and_what_is_none_by_content_is_no_photo(tmp_path):
+    for name in ("a.mpo", "b.j2k", "c.jpg_large", "d"):
+        form = "JPEG2000" if name == "b.j2k" else "JPEG"
+        path = saved(scene(), tmp_path / name, format=form)
+        assert problem(path, whole=False) is None and problem(path, whole=True) is None
+    for name, data in {
+        "notes.txt": b"BC a letter",
+        "Thumbs.db": b"\xd0\xcf\x11\xe0",
+        "e": b"",
+    }.items():
+        (tmp_path / name).write_bytes(data)
+        assert isinstance(problem(tmp_path / name, whole=False), photos.NoPhoto)
+    (tmp_path / "phone").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    error = problem(tmp_path / "phone", whole=False)
+    assert not isinstance(error, photos.NoPhoto) and "is HEIC" in error.why
 
 
 def test_pillows_warnings_do_not_leak():
@@ -309,101 +339,6 @@ def test_names_that_cannot_be_printed_are_shown_in_one_line():
     assert shown("a\nb\udcffc.jpg") == "a�b�c.jpg" and shown(Path("ü/é.png")) == str(
         Path("ü/é.png")
     )
-
-
-# --- folders
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Two classes, nested, with everything that lies around in such folders."""
-    for name in ("dogs/a.JPG", "dogs/more/b.png", "cats/ä.png", "cats/z.png", "cats/b.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        saved(scene(), tmp_path / name)
-    for name in ("dogs/notes.txt", "dogs/._a.JPG", ".cache/x.png", "cats/.hidden/y.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    saved(scene(), tmp_path / "loose.png")
-    (tmp_path / "list.csv").write_text("")
-    return tmp_path
-
-
-def test_photos_are_found_by_class_in_an_order_of_names(folder):
-    found = find_photos(folder)
-    names = [path.relative_to(folder).as_posix() for path in found.paths]
-    assert found.classes == ("cats", "dogs") and found.labels == (0, 0, 0, 1, 1)
-    assert names == ["cats/b.png", "cats/z.png", "cats/ä.png", "dogs/a.JPG", "dogs/more/b.png"]
-    ((path, why),) = found.rejected
-    assert path == folder / "loose.png" and "beside" in why
-
-
-def test_the_order_does_not_depend_on_the_file_system(folder, monkeypatch):
-    before, walk, listed = find_photos(folder), os.walk, Path.iterdir
-
-    def backwards(top, **how):
-        for place, folders, files in walk(top, **how):
-            files.reverse(), folders.sort(reverse=True)
-            yield place, folders, files
-
-    monkeypatch.setattr(os, "walk", backwards)
-    monkeypatch.setattr(Path, "iterdir", lambda self: reversed(list(listed(self))))
-    assert find_photos(folder) == before
-
-
-def test_broken_photos_of_a_folder_are_rejected_with_the_reason(folder):
-    said = broken(folder / "dogs")
-    found = find_photos(folder)
-    assert len(found.paths) == 5
-    rejected = {path.name: why for path, why in found.rejected}
-    assert rejected.keys() == {*said, "loose.png"}
-    assert all(words in rejected[name] for name, words in said.items())
-
-
-def test_an_interrupt_does_not_wait_for_all_photos():
-    done = []
-
-    def slow(item):
-        time.sleep(0.01)
-        if item == 3:
-            raise KeyboardInterrupt
-        done.append(item)
-
-    with pytest.raises(KeyboardInterrupt):
-        list(in_threads(slow, range(10_000)))
-    assert len(done) < 1000
-
-
-def test_a_report_names_the_first_and_counts_the_rest():
-    bad = [(f"{i}.jpg", "is empty") for i in range(7)]
-    assert report(bad) == [f"left out: {i}.jpg is empty" for i in range(5)] + ["left out: 2 more"]
-    assert report(bad[:5]) == report(bad)[:5] and report([]) == []
-
-
-def test_a_folder_without_classes_is_refused_with_what_to_do(tmp_path):
-    refused(ValueError, lambda: find_photos(tmp_path / "none"), "there is no folder")
-    saved(scene(), tmp_path / "a.png")
-    refused(ValueError, lambda: find_photos(tmp_path), "one folder per class", "holds no folder")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs names of any bytes")
-def test_two_spellings_of_one_class_are_refused_and_odd_names_are_found(tmp_path):
-    for name in ("caf\u00e9", "\udcff"):
-        (tmp_path / name).mkdir()
-        saved(scene(), tmp_path / name / "\udcfe.png")
-    assert len(find_photos(tmp_path).paths) == 2
-    (tmp_path / "cafe\u0301").mkdir()
-    refused(ValueError, lambda: find_photos(tmp_path), "same name")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
-def test_links_to_photos_are_followed_and_those_to_nothing_named(folder):
-    os.symlink(folder / "cats/b.png", folder / "dogs/link.png")
-    os.symlink(folder / "gone.png", folder / "dogs/dead.png")
-    os.symlink(folder, folder / "dogs/loop")
-    found = find_photos(folder)
-    assert folder / "dogs/link.png" in found.paths
-    assert (folder / "dogs/dead.png", "is not there") in found.rejected
-    assert len(list_photos(folder / "dogs")) == 4
 
 
 # --- the middle
@@ -430,9 +365,3 @@ def test_a_strip_of_one_pixel_by_30_000_needs_no_gigabytes(monkeypatch):
     )
     assert middle(Image.new("RGB", (1, 30_000), RED), 24, 27).getcolors() == [(576, RED)]
     assert asked == [[27, 108]]
-
-
-def test_splitting_photos_needs_no_torch():
-    """It takes seconds to import."""
-    code = "import sys, inception_edu.splitting; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

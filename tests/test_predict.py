@@ -14,7 +14,8 @@ from torchvision.transforms import v2
 from conftest import randomise, refused
 from inception_edu import predict
 from inception_edu.data import Dataset, Split
-from inception_edu.figures import photos, render
+from inception_edu.figures import photos, png, render
+from inception_edu.files import shown
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV2, InceptionV3
 from inception_edu.losses import logits_of
@@ -267,6 +268,16 @@ def test_a_figure_shows_the_photo_its_map_and_bars_and_says_so_in_words(tmp_path
     assert len(fig.axes) == 6 and len(fig.axes[1].images) == 2 and len(fig.axes[2].patches) == 3
     assert fig.axes[2].patches[0].get_width() == pytest.approx(100 * best[0][1])
     assert f"{best[0][0]} {best[0][1]:.0%}" in photos.words([one])
+
+
+@pytest.mark.parametrize("name", ["cost_$5^2$ \\frac{", "$", "ещё 猫 קפה قطة", "a\nb\udcff"])
+def test_names_of_any_script_and_with_signs_of_formulas_are_drawn_as_they_are(name):
+    best = [(name, 0.75), ("dog", 0.25)]
+    one = photos.Seen(name, np.zeros((4, 4, 3)), np.eye(4), best)
+    fig = render(photos.draw_predictions, [one], photos.size_of([one]))  # a warning is an error
+    drawn = [text.get_text() for text in fig.axes[2].get_yticklabels()]
+    assert drawn == [shown(name), "dog"] and fig.axes[0].get_title("left") == shown(name)
+    assert png(fig).startswith(b"\x89PNG")
 
 
 def test_the_words_say_where_a_map_is_highest():

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from conftest import refused
-from inception_edu.data import folders
-from inception_edu.data.folders import PARTS, is_split, split
+from inception_edu.data import load, split, splitting
+from inception_edu.data.folders import parts_of
 
 
 def photo(path, shade=0):
@@ -42,7 +42,7 @@ def test_every_photo_lands_in_one_part_and_its_class_with_its_content(photos, tm
     for part, cls, name in placed:
         copy = tmp_path / "out" / part / cls / name
         assert copy.read_bytes() == (photos / cls / name).read_bytes() and not copy.is_symlink()
-    assert is_split(tmp_path / "out") and not is_split(photos)
+    assert list(parts_of(tmp_path / "out")) == ["train", "valid", "test"] and not parts_of(photos)
 
 
 def test_without_a_test_share_there_is_no_test_part(photos, tmp_path):
@@ -91,15 +91,13 @@ def test_valid_stays_the_same_when_a_test_part_is_wanted_too(photos, tmp_path):
 @pytest.mark.parametrize("n", range(1, 12))
 @pytest.mark.parametrize(("valid", "test"), [(0.001, 0), (0.1, 0.1), (0.5, 0.49), (0.99, 0)])
 def test_every_class_can_be_trained_on_and_validated_where_it_has_two(n, valid, test):
-    parts = folders._share([Path(str(i)) for i in range(n)], valid, test)
-    counts = [len(parts[part]) for part in PARTS]
-    assert sum(counts) == n and counts[0] >= 1 and (counts[1] >= 1) == (n >= 2)
-    assert (counts[2] >= 1) == (n >= 3 and test > 0 and counts[0] + counts[1] < n)
+    n_valid, n_test = splitting._shares(n, valid, test)
+    assert n_valid + n_test < n and (n_valid >= 1) == (n >= 2)
+    assert (n_test >= 1) == (n >= 3 and test > 0 and n_valid < n - 1)
 
 
 def test_shares_are_near_what_was_asked_for():
-    parts = folders._share([Path(str(i)) for i in range(1000)], 0.1, 0.25)
-    assert [len(parts[part]) for part in PARTS] == [650, 100, 250]
+    assert splitting._shares(1000, 0.1, 0.25) == (100, 250)
 
 
 def test_nested_photos_keep_their_folders_so_that_none_overwrites_another(photos, tmp_path):
@@ -187,7 +185,6 @@ def test_places_that_cannot_be_meant_are_refused(photos, tmp_path, monkeypatch):
     refused(ValueError, lambda: split(photos / "cat", out), "one folder per class")
     refused(ValueError, lambda: split(photos / "none", out), "there is no folder")
     split(photos, out)
-    refused(ValueError, lambda: split(out, tmp_path / "again"), "is split already")
     shutil.rmtree(photos / "cat"), shutil.rmtree(photos / "dog")
     refused(
         ValueError, lambda: split(photos, tmp_path / "new"), "at least 2 classes", "'eel' alone"
@@ -195,11 +192,40 @@ def test_places_that_cannot_be_meant_are_refused(photos, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["out", "photos"]
 
 
-def test_a_class_without_a_photo_is_refused_by_name(photos, tmp_path):
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("train", "val"), "into train and val"),
+        (("Train", "TEST"), "into Train and TEST"),
+        (("training",), "into training"),
+    ],
+)
+def test_what_is_split_already_is_to_be_trained_with_and_can_be(photos, tmp_path, names, said):
+    for name in names:
+        shutil.copytree(photos, tmp_path / "set" / name)
+    call = lambda: split(tmp_path / "set", tmp_path / "again")  # noqa: E731
+    refused(ValueError, call, "is split already", said, f"train --data {tmp_path / 'set'}")
+    assert load(tmp_path / "set", size=4).classes == ("cat", "dog", "eel")
+
+
+def test_a_class_without_a_photo_is_refused_with_what_it_holds(photos, tmp_path):
     (photos / "fox").mkdir()
+    call = lambda: split(photos, tmp_path / "out")  # noqa: E731
+    refused(ValueError, call, "class 'fox' has no photo", "holds nothing")
     (photos / "fox/notes.txt").write_text("")
-    refused(ValueError, lambda: split(photos, tmp_path / "out"), "class 'fox' has no photo")
+    refused(ValueError, call, "class 'fox' has no photo", "holds 1 .txt")
+    for i in range(3):
+        (photos / f"fox/{i}.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    refused(ValueError, call, "class 'fox'", "among 3: 3 like 0.heic", "is HEIC")
     assert os.listdir(tmp_path) == ["photos"]
+
+
+def test_other_files_are_counted(photos, tmp_path):
+    for name in ("cat/notes.txt", "dog/Thumbs.db", "dog/more.txt", "labels.csv"):
+        (photos / name).write_text("")
+    counts = split(photos, tmp_path / "out")
+    assert counts.notes == ("passed over: 1 .csv, 1 .db, 2 .txt",) and not counts.rejected
+    assert len(listing(tmp_path / "out")) == 26
 
 
 def test_a_class_may_be_called_train(tmp_path):

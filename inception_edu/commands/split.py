@@ -20,12 +20,11 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Split, and tell how many photos went where and which files were left out."""
-    from inception_edu.data import folders
-    from inception_edu.data.photos import report
+    from inception_edu.data import report, split
 
     shares = dict(valid=args.valid, test=args.test, seed=args.seed, link=args.link)
-    counts = folders.split(args.photos, args.out, **shares)
+    counts = split(args.photos, args.out, **shares)
     out = shown(args.out)
-    print(counts, *report(counts.rejected), sep="\n")
+    print(counts, *counts.notes, *report(counts.rejected), sep="\n")
     print(f"in {out}; go on with: python -m inception_edu train --data {out}")
     return 0

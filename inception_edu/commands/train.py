@@ -16,10 +16,8 @@ from torch import distributed
 from inception_edu.checks import check_choice, check_whole
 from inception_edu.commands.cost import SIDE, network_options
 from inception_edu.commands.networks import MODELS, build
-from inception_edu.data import Dataset, load
+from inception_edu.data import Dataset, PhotoError, is_folder, load, report
 from inception_edu.data.folders import PARTS
-from inception_edu.data.photos import PhotoError, report
-from inception_edu.data.sources import is_folder
 from inception_edu.figures import draw_page, png, render
 from inception_edu.files import shown, write
 from inception_edu.network import Network
@@ -37,7 +35,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         default="fashion_mnist",
-        help="a data set's name, a .npz file, or a folder that `split` made (%(default)s)",
+        help="a data set's name, a .npz file, or a folder of photos (%(default)s)",
     )
     add("--model", default="googlenet-small", help=f"{', '.join(MODELS)} (%(default)s)")
     add(
@@ -129,15 +127,9 @@ def find_data(args: argparse.Namespace, start: Classifier | None) -> Dataset:
     if folder and tells:
         counts = [f"{len(getattr(dataset, part) or ())} {part}" for part in PARTS]
         print(f"photos of {len(dataset.classes)} classes: {', '.join(counts)}")
-        for line in report(skipped(dataset).items()):
+        for line in (*dataset.notes, *report(dataset.skipped.items())):
             print(line, flush=True)
     return dataset.normalised(start.mean, start.std) if start else dataset
-
-
-def skipped(dataset: Dataset) -> dict[str, str]:
-    """The photos of all parts that could not be read: path -> why."""
-    parts = (getattr(part, "skipped", {}) for part in (dataset.train, dataset.valid, dataset.test))
-    return {path: why for part in parts for path, why in part.items()}
 
 
 def recipe_for(args: argparse.Namespace, dataset: Dataset, *, tuned: bool) -> Recipe:
@@ -166,7 +158,7 @@ def leave(history: History, network: Network, dataset, out: Path, args) -> None:
         epoch = history.best.get("epoch", 0)
         history.test = dict(epoch=epoch, loss=result.loss, accuracy=result.accuracy)
         print(f"test: {result.accuracy:.2%} with the weights of epoch {epoch:g}, the best on valid")
-    if lost := [str(PhotoError(path, why)) for path, why in skipped(dataset).items()]:
+    if lost := [str(PhotoError(path, why)) for path, why in dataset.skipped.items()]:
         write(out / "skipped.txt", ("\n".join(lost) + "\n").encode())
         print(f"{len(lost)} of the photos could not be read; skipped.txt names them")
     history.save(out / "history.json")

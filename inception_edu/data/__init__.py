@@ -3,16 +3,20 @@
 from pathlib import Path
 
 from inception_edu.checks import check_whole
+from inception_edu.data.augmentation import augment as augment, random_crops as random_crops
 from inception_edu.data.dataset import (
     Batches as Batches,
     Dataset as Dataset,
     Split as Split,
-    augment as augment,
-    mean_and_std,
+    balanced_order,
+    mean_and_std as mean_and_std,
     normalise as normalise,
 )
-from inception_edu.data.folders import load_folder
-from inception_edu.data.sources import SOURCES, balanced_order, data_folder, is_folder, read_npz
+from inception_edu.data.folders import find_photos as find_photos, report as report
+from inception_edu.data.loading import load_folder
+from inception_edu.data.photos import PhotoError as PhotoError, read_photo as read_photo
+from inception_edu.data.sources import SOURCES, is_folder as is_folder, read_npz, read_source
+from inception_edu.data.splitting import split as split
 
 
 def load(
@@ -24,16 +28,20 @@ def load(
     size: int | None = None,
 ) -> Dataset:
     """A data set by name, a .npz file in Keras's layout (x_train, y_train, x_test, y_test), or a
-    folder of photos that `split` made, whose parts are streamed.
+    folder of photos, with a folder per class or with parts that have one, as `split` makes them.
 
     seed draws a class-balanced validation part of `valid` (5,000) images from the training images;
-    a folder has its own. limit keeps that many of train and valid together, in proportion. size
-    scales images to so many pixels a side. Raises ValueError, TypeError, FileNotFoundError.
+    a folder has its own, else a tenth is held out. limit keeps that many of train and valid
+    together, in proportion. size scales images to so many pixels a side, and cuts photos to them.
+    Raises ValueError, TypeError, FileNotFoundError, OSError.
     """
     name = str(name)
     if is_folder(name):
         if valid is not None:
-            raise ValueError(f"valid is a part that {name} has already, got {valid}; leave it out")
+            raise ValueError(
+                f"valid is a part of {name}, or a tenth is held out, got {valid}; leave it out, or "
+                "choose the share with `python -m inception_edu split --valid`"
+            )
         return load_folder(Path(name).expanduser(), limit=limit, seed=seed, size=size)
     dataset = _from_arrays(name, limit, 5000 if valid is None else valid, seed)
     return dataset if size is None else dataset.resized(size)
@@ -41,8 +49,7 @@ def load(
 
 def _from_arrays(name: str, limit: int | None, valid: int, seed: int) -> Dataset:
     if name in SOURCES:
-        source, read = SOURCES[name]
-        images, labels, *test, classes = read(source, data_folder())
+        images, labels, *test, classes = read_source(name)
     elif name.lower().endswith(".npz"):
         images, labels, *test, classes = read_npz(Path(name).expanduser())
     else:

@@ -1,13 +1,18 @@
-"""Data sets: load("fashion_mnist") -> train, valid, test as tensors; augmentation in batches."""
+"""A data set's parts as uint8 tensors, and the batches drawn from them: shuffled and augmented."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from inception_edu.checks import check_whole
+from inception_edu.data.augmentation import augment, random_crops
+
+LARGE = 2**30  # bytes of images that are held in memory, a computer's or a GPU's; more stay on disk
 
 
 def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
@@ -20,19 +25,25 @@ def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
 
 
 def mean_and_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """By channel of uint8 (n, c, h, w), with white as 1."""
-    channels = images.unbind(1)
-    return statistics(torch.stack([x.flatten().bincount(minlength=256) for x in channels]))
-
-
-def statistics(counts: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and std by channel, with white as 1, from counts (c, 256) of the 256 values: exact."""
+    """By channel of uint8 (n, c, h, w), with white as 1: exact, from counts of the 256 values."""
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.float64)
+    for some in images.split(1000):  # not all at once: they may lie on disk
+        counts += torch.stack([x.flatten().bincount(minlength=256) for x in some.unbind(1)])
     value = torch.arange(256, dtype=torch.float64) / 255
-    share = counts.double()
-    share /= share.sum(1, keepdim=True)
+    share = counts / counts.sum(1, keepdim=True)
     mean = share @ value
     std = (share * (value - mean[:, None]) ** 2).sum(1).sqrt()
     return tuple(mean.tolist()), tuple(s or 1.0 for s in std.tolist())  # 1: one colour everywhere
+
+
+def balanced_order(labels: Tensor, seed: int) -> Tensor:
+    """Every image once, the classes taking turns: any beginning is balanced to within one."""
+    check_whole("seed", seed, 0, 2**63 - 1)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    shuffled, turn = labels[order].numpy(), np.empty(len(labels), int)
+    for label in np.unique(shuffled):
+        turn[shuffled == label] = np.arange((shuffled == label).sum())
+    return order[np.lexsort((shuffled, turn))]  # by turn, then by class
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +55,7 @@ class Split:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     size: int | None = None  # pixels of a side that batches are scaled to; None: as they are
+    resize: int | None = None  # of photos, pixels of the shorter side whose middle is an image
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,9 +66,16 @@ class Split:
         c, *sides = self.images.shape[1:]
         return (c, self.size, self.size) if self.size else (c, *sides)
 
+    def resized(self, size: int) -> "Split":
+        """The same split, whose batches are scaled to size x size pixels."""
+        resize = self.resize and round(self.resize * size / self.shape[1])
+        return replace(self, size=size, resize=resize)
+
     def to(self, device: torch.device) -> "Split":
-        """The same split in the device's memory, so that no batch is copied there again."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        """The same split in the device's memory, so that no batch is copied there again; the images
+        of a very large one stay where they are."""
+        images = self.images if self.images.nbytes > LARGE else self.images.to(device)
+        return replace(self, images=images, labels=self.labels.to(device))
 
     def batch(self, index: Tensor | slice, device="cpu") -> tuple[Tensor, Tensor]:
         """The images chosen, normalised to float32 (n, c, h, w), and their labels (n,)."""
@@ -91,52 +110,32 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    skipped: dict[str, str] = field(default_factory=dict, repr=False)  # photo not read -> why
+    notes: tuple[str, ...] = field(
+        default=(), repr=False
+    )  # what else a folder's reader should know
 
     def resized(self, size: int) -> "Dataset":
         """The same data set, whose batches are scaled to size x size pixels."""
         check_whole("size", size, 1)
-        return replace(self, **self._parts(size=size))
+        return self._with(lambda part: part.resized(size))
 
     def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Dataset":
         """The same data set less another mean, over another spread: those that weights know."""
-        return replace(self, mean=mean, std=std, **self._parts(mean=mean, std=std))
+        return replace(
+            self._with(lambda part: replace(part, mean=mean, std=std)), mean=mean, std=std
+        )
 
-    def _parts(self, **changes) -> dict:
+    def _with(self, change: Callable[[Split], Split]) -> "Dataset":
         parts = {name: getattr(self, name) for name in ("train", "valid", "test")}
-        return {name: part and replace(part, **changes) for name, part in parts.items()}
-
-
-def augment(
-    x: Tensor,
-    generator: torch.Generator,
-    *,
-    shift: int = 2,
-    flip: bool = True,
-    rank: int = 0,
-    world: int = 1,
-) -> Tensor:
-    """Shift each image of (n, c, h, w) by up to shift pixels and flip half of them left-right.
-
-    Edges are repeated into what a shift uncovers. The generator is the CPU's, so that every
-    device sees the same draws. They are made for n x world images, of which x holds every
-    world-th from the rank-th on: together the processes see what one alone would.
-    """
-    n, c, h, w = x.shape
-    check_whole("shift", shift, 0, min(h, w) - 1)
-    down, right = torch.randint(-shift, shift + 1, (2, n * world, 1), generator=generator)
-    rows = (torch.arange(h) + down[rank::world]).clamp(0, h - 1).to(x.device)
-    columns = (torch.arange(w) + right[rank::world]).clamp(0, w - 1)
-    if flip:
-        flipped = torch.rand((n * world, 1), generator=generator)[rank::world] < 0.5
-        columns = torch.where(flipped, w - 1 - columns, columns)
-    source = rows[:, :, None] * w + columns.to(x.device)[:, None, :]  # each pixel's place in x
-    return x.flatten(2).gather(2, source.view(n, 1, h * w).expand(-1, c, -1)).view(n, c, h, w)
+        return replace(self, **{name: part and change(part) for name, part in parts.items()})
 
 
 class Batches:
     """Endless whole batches of a split, augmented, reshuffled when too few images are left.
 
     Batches of `size` are drawn, and every world-th image from the rank-th on is handed out.
+    Images are shifted by up to `shift` pixels; of photos, unless it is 0, random parts are taken.
     `state_dict` is where it stands; loading that continues with the very same batches.
     """
 
@@ -144,7 +143,8 @@ class Batches:
         self, split: Split, size: int, *, seed: int, shift: int, flip: bool, rank: int, world: int
     ) -> None:
         self.split, self.size, self.rank, self.world = split, size, rank, world
-        self.augmentation = dict(shift=shift, flip=flip, rank=rank, world=world)
+        self.augment = random_crops if split.resize and shift else partial(augment, shift=shift)
+        self.augmentation = dict(flip=flip, rank=rank, world=world)
         self.generator = torch.Generator().manual_seed(seed)
         self.left = torch.empty(0, dtype=torch.int64)
 
@@ -153,8 +153,8 @@ class Batches:
         if len(self.left) < self.size:
             self.left = torch.randperm(len(self.split), generator=self.generator)
         index, self.left = self.left[: self.size], self.left[self.size :]
-        x, labels = self.split.batch(index[self.rank :: self.world], self.split.images.device)
-        return augment(x, self.generator, **self.augmentation), labels
+        x, labels = self.split.batch(index[self.rank :: self.world], self.split.labels.device)
+        return self.augment(x, self.generator, **self.augmentation), labels
 
     def state_dict(self) -> dict[str, Tensor]:
         """What decides all further batches."""

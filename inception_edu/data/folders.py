@@ -1,293 +1,194 @@
-"""Folders of photos that need not fit into memory: cut, shuffled and handed out batch by batch.
-
-A part has the face of a data.Split; worker processes decode its photos. A photo that cannot be
-read when its turn comes is passed over and named in `skipped`: no file ever ends a run.
-"""
+"""What lies in a folder of photos: classes, or parts that hold classes; photos, and other files."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
-from inception_edu.checks import check_whole
-from inception_edu.data.dataset import Dataset, normalise, statistics
-from inception_edu.data.photos import class_folders, find_photos, list_photos, normal
-from inception_edu.data.sources import balanced_order
-from inception_edu.data.streams import GONE, PhotoBatches, Reader, look_at, stream
+from inception_edu.data.photos import NoPhoto, PhotoError, no_warnings, problem
 from inception_edu.files import shown
 
-PARTS = ("train", "valid", "test")
+PARTS = {  # the usual names of a data set's parts, in any case
+    "train": ("train", "training"),
+    "valid": ("valid", "val", "validation"),
+    "test": ("test", "testing"),
+}
+SUFFIXES = set(  # files that are named so are told of where they are no photo that can be read
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif "
+    ".heic .heif .dng .cr2 .cr3 .nef .arw .orf .rw2 .psd".split()
+)
+HIDDEN = (".", "__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN")  # so begins what systems leave
+AT_ONCE = 1000  # files handed to the threads
 
 
-@dataclass(frozen=True)
-class Counts:
-    """How many photos of each class went into each part; `rejected` are pairs of path and why."""
+class Found(NamedTuple):
+    """What lies in a folder: photos, files that are none though they should be, with the reason,
+    and how many others there are of each suffix."""
 
-    classes: tuple[str, ...]
-    parts: dict[str, tuple[int, ...]]  # train, valid and maybe test -> photos of each class
-    rejected: tuple[tuple[Path, str], ...] = ()
-
-    def __str__(self) -> str:
-        rows = [("class", *self.parts)]
-        rows += zip(map(shown, self.classes), *self.parts.values(), strict=True)
-        rows += [("together", *map(sum, self.parts.values()))]
-        wide = max(len(row[0]) for row in rows)
-        return "\n".join(
-            f"{name:<{wide}}" + "".join(f"{number:>8}" for number in numbers)
-            for name, *numbers in rows
-        )
-
-    __repr__ = __str__
+    paths: tuple[Path, ...]
+    rejected: tuple[tuple[Path, str], ...]
+    passed: Counter
+    classes: tuple[str, ...] = ()  # of a folder with one folder per class
+    labels: tuple[int, ...] = ()  # of each path, its class's place in `classes`
 
 
-def split(
-    photos: str | os.PathLike,
-    out: str | os.PathLike,
-    *,
-    valid: float = 0.1,
-    test: float = 0.0,
-    seed: int = 0,
-    link: bool = False,
-) -> Counts:
-    """Copy (or link) a folder of photos to OUT/train/CLASS, OUT/valid/CLASS and maybe OUT/test.
-
-    valid and test are shares of each class; every class keeps a photo to train on, and one to
-    validate with where it has two. Files that are no photos are left out. OUT is there whole or
-    not at all. ValueError, FileExistsError, OSError.
-    """
-    photos, out = Path(photos), Path(out)
-    _check(photos, out, valid, test)
-    found = find_photos(photos)
-    names = {path: normal(path.relative_to(photos).as_posix()) for path in found.paths}
-    counts, plan = {part: [] for part in PARTS}, []
-    for k, name in enumerate(found.classes):
-        own = [path for path, label in zip(found.paths, found.labels, strict=True) if label == k]
-        if not own:
-            raise ValueError(
-                f"class {shown(name)!r} has no photo that can be read; remove its folder"
-            )
-        order = sorted(own, key=lambda path: (_draw(seed, names[path]), path))
-        for part, chosen in _share(order, valid, test).items():
-            counts[part].append(len(chosen))
-            folder = photos / order[0].relative_to(photos).parts[0]
-            plan += [(path, Path(part, name, path.relative_to(folder))) for path in chosen]
-    _build(plan, out, link)
-    used = {part: tuple(n) for part, n in counts.items() if part != "test" or test}
-    return Counts(found.classes, used, found.rejected)
+def list_photos(folder: str | os.PathLike) -> Found:
+    """The files below a folder whose beginning is a photo's, sorted alike on every machine. Hidden
+    files don't count; links to folders are followed unless they lead back."""
+    files, folder = [], Path(folder)
+    above = [*folder.absolute().parents, *folder.resolve().parents]
+    been = set(map(os.path.realpath, above))
+    for place, folders, names in os.walk(folder, onerror=_stop, followlinks=True):
+        if (real := os.path.realpath(place)) in been:
+            folders.clear()
+            continue
+        been.add(real)
+        folders[:] = sorted(name for name in folders if not hidden(name))
+        files += [Path(place, name) for name in names if not hidden(name)]
+    files.sort(key=lambda path: (normal(path.relative_to(folder).as_posix()), path))
+    return _sorted_out(files, whole=False)
 
 
-def is_split(folder: Path) -> bool:
-    """Whether a folder holds the parts of a data set, not its classes."""
-    parts = [folder / part for part in PARTS if (folder / part).is_dir()]
-    holders = [part for part in parts if any(path.is_dir() for path in part.iterdir())]
-    return folder / "train" in holders and len(holders) > 1
+def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
+    """The photos of a folder that has one folder per class, each decoded to be sure of it, or with
+    whole=False only begun with. ValueError where there is no folder of a class."""
+    folders = class_folders(folder)
+    inside = [list_photos(place) for place in folders.values()]
+    labels = {path: label for label, found in enumerate(inside) for path in found.paths}
+    good = _sorted_out(list(labels), whole=True) if whole else Found(tuple(labels), (), Counter())
+    files = (path for path in Path(folder).iterdir() if path.is_file() and not hidden(path.name))
+    beside = _sorted_out(sorted(files), whole=False)
+    why = "lies beside the folders of the classes, so its class is not known"
+    rejected = [pair for one in (*inside, good) for pair in one.rejected]
+    return Found(
+        good.paths,
+        (*sorted(rejected), *beside.rejected, *((path, why) for path in beside.paths)),
+        sum((one.passed for one in inside), beside.passed),
+        tuple(folders),
+        tuple(labels[path] for path in good.paths),
+    )
 
 
-def _check(photos: Path, out: Path, valid: float, test: float) -> None:
-    """Raise unless the arguments of `split` can be meant."""
-    if not 0 < valid < 1:
-        raise ValueError(f"valid must be a share above 0 and below 1, got {valid}; try 0.1")
-    if not 0 <= test < 1 - valid:
+def _sorted_out(files: list[Path], *, whole: bool) -> Found:
+    """The files by what they are; the content decides, the name only what is told of."""
+    paths, rejected, passed = [], [], Counter()
+    with no_warnings():
+        problems = list(in_threads(partial(problem, whole=whole), files))
+    for path, error in zip(files, problems, strict=True):
+        suffix = path.suffix.lower()
+        if not error:
+            paths.append(path)
+        elif isinstance(error, NoPhoto) and suffix not in SUFFIXES:
+            passed[suffix or "without a suffix"] += 1
+        else:
+            rejected.append((path, error.why))
+    return Found(tuple(paths), tuple(rejected), passed)
+
+
+def class_folders(folder: str | os.PathLike) -> dict[str, Path]:
+    """Class name -> its folder, sorted alike on every machine; ValueError where there is none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {shown(folder)}; give one with a folder per class")
+    inside = folders_in(folder)
+    if not inside:
         raise ValueError(
-            f"test must be a share of at least 0 and below {1 - valid:g}, what valid leaves, "
-            f"got {test}"
+            f"{shown(folder)} must hold one folder per class, as in {shown(folder / 'cats')} and "
+            f"{shown(folder / 'dogs')}; it holds no folder"
         )
-    if photos.is_dir() and is_split(photos):
+    named = {normal(path.name): path for path in sorted(inside, key=lambda p: normal(p.name))}
+    if len(named) < len(inside):
+        raise ValueError(f"two folders in {shown(folder)} have the same name; rename one")
+    return named
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder that somebody made, not a system."""
+    return [p for p in folder.iterdir() if p.is_dir() and not hidden(p.name)]
+
+
+def parts_of(folder: Path) -> dict[str, Path]:
+    """train, valid, test -> the folders of a data set's parts under any of their usual names; {}
+    where the folders are those of classes. ValueError where no part is there to train on."""
+    folders = class_folders(folder).values()
+    named = [(part, path) for path in folders for part in PARTS if path.name.lower() in PARTS[part]]
+    whole = {part for part, path in named if folders_in(path)}  # its classes lie in it
+    if len(named) < len(folders) and not ("train" in whole and len(whole) > 1):
+        return {}  # a class may be called train, too
+    parts = dict(named)
+    if "train" not in parts or len(parts) < len(named):
+        names = " and ".join(shown(path.name) for _, path in named)
         raise ValueError(
-            f"{shown(photos)} is split already, into {' and '.join(PARTS[:2])}; train with it, or "
-            "give the folder that it was made from"
+            f"{shown(folder)} must hold one folder train, and maybe one valid and one test, with a "
+            f"folder per class in each, got {names}"
         )
-    if len(classes := class_folders(photos)) < 2:
-        raise ValueError(
-            f"{shown(photos)} must hold at least 2 classes, one folder each, got "
-            f"{shown(next(iter(classes)))!r} alone"
-        )
-    if out.resolve() == photos.resolve() or photos.resolve() in out.resolve().parents:
-        raise ValueError(
-            f"out must lie outside of {shown(photos)}, whose folders are classes, got {shown(out)}"
-        )
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise FileExistsError(f"{shown(out)} holds something already; give a new folder")
+    return {part: parts[part] for part in PARTS if part in parts}
 
 
-def _draw(seed: int, name: str) -> bytes:
-    return sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
-
-
-def _share(order: list[Path], valid: float, test: float) -> dict[str, list[Path]]:
-    """A class's photos by part; train keeps one at least, then valid has one, then test."""
-    n = len(order)
-    n_valid = min(max(1, round(n * valid)), n - 1)
-    n_test = min(max(1, round(n * test)), n - 1 - n_valid) if test else 0
-    held = n_valid + n_test
-    return dict(train=order[held:], valid=order[:n_valid], test=order[n_valid:held])
-
-
-def _build(plan: list[tuple[Path, Path]], out: Path, link: bool) -> None:
-    """Put every photo into its place, beside OUT at first, and rename all of it in the end."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
-            root = Path(temporary, out.name)
-            for path, place in plan:
-                (root / place).parent.mkdir(parents=True, exist_ok=True)
-                if link:
-                    os.symlink(path.resolve(), root / place)
-                else:
-                    shutil.copyfile(path, root / place)
-            if out.is_dir():  # an empty one, which Windows would not replace
-                out.rmdir()
-            os.replace(root, out)
-    except (OSError, NotImplementedError) as error:
-        said = getattr(error, "strerror", None) or error
-        help = "leave out --link (link=False) to copy the photos" if link else "make room there"
-        raise OSError(
-            f"{shown(out)} could not be made ({said}), and nothing is left of it; {help}"
-        ) from error
-
-
-SIZE = 64  # pixels of a side where nothing else is said: what the small variants can tell apart
-
-
-@dataclass(frozen=True, eq=False)
-class PhotoSplit:
-    """Photos by path, labels int64 (n,); by channel, mean and std with white as 1."""
-
-    paths: tuple[str, ...] = field(repr=False)
-    labels: Tensor = field(repr=False)
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    size: int  # pixels of a side, after cutting
-    device: torch.device | str = "cpu"
-    workers: int | None = None  # processes that decode; None: by the rule of streams.py
-    skipped: dict[str, str] = field(default_factory=dict)  # path -> why
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Of an image in a batch: channels, height, width."""
-        return 3, self.size, self.size
-
-    @property
-    def resize(self) -> int:
-        """Pixels of a photo's shorter side, before the middle is cut out: 256 for 224."""
-        return round(self.size * 8 / 7)
-
-    def to(self, device: torch.device) -> "PhotoSplit":
-        """The same part, whose shuffled batches come to the device."""
-        return replace(self, device=device)
-
-    def batch(self, index: Tensor | slice, device="cpu") -> tuple[Tensor, Tensor]:
-        """The photos chosen, or others where they cannot be read, cut and normalised
-        (n, 3, size, size), and their labels (n,)."""
-        places = torch.arange(len(self))[index].tolist()
-        if not places:
-            raise ValueError(f"index must choose at least one of {len(self)} photos, got none")
-        return self.take(next(stream(Reader(self), [[(0, i) for i in places]], 0)), device)
-
-    def batches(self, size: int, device="cpu") -> Iterator[tuple[Tensor, Tensor]]:
-        """All photos in order, size at a time, without those that cannot be read."""
-        check_whole("size", size, 1)
-        keys = [(None, i) for i in range(len(self))]
-        batches = [keys[i : i + size] for i in range(0, len(keys), size)]
-        found = 0
-        for items in stream(Reader(self), batches, self.workers):
-            x, labels = self.take(items, device)
-            found += len(labels)
-            if len(labels):
-                yield x, labels
-        if not found:
-            raise OSError(GONE.format(shown(self.paths[0])))
-
-    def shuffled(self, size: int, **how) -> "PhotoBatches":
-        """Endless batches to train on, as `PhotoBatches` says."""
-        return PhotoBatches(self, size, **how)
-
-    def take(self, items: tuple, device) -> tuple[Tensor, Tensor]:
-        """What the workers made of some photos, as a batch; what they could not read is noted."""
-        pixels, labels, failed = items
-        self.skipped.update(failed)
-        x = normalise(torch.from_numpy(pixels).to(device), self.mean, self.std)
-        return x, torch.from_numpy(labels).to(device)
-
-
-def load_folder(
-    folder: Path, *, limit: int | None = None, seed: int = 0, size: int | None = None
-) -> Dataset:
-    """A folder with train, valid and maybe test, each with one folder per class.
-
-    Every photo is decoded once: those that cannot be read are left out (in each part's
-    `skipped`), and mean and std are those of the photos to train on. ValueError.
-    """
-    size = SIZE if size is None else size
-    check_whole("size", size, 1)
-    classes, listed = _list(folder)
-    if limit is not None:
-        listed |= _limited(listed, limit, len(classes), seed)
-    parts, counts = {}, {}
-    for part, (paths, labels) in listed.items():
-        whole = PhotoSplit(tuple(paths), torch.tensor(labels), (0.0,) * 3, (1.0,) * 3, size)
-        parts[part], counts[part] = _readable(whole)
-        there = set(parts[part].labels.tolist())
-        needed = enumerate(classes) if part == "train" else []
-        lost = [f"class {shown(name)!r}" for k, name in needed if k not in there]
-        if lost or not there:
-            what = lost[0] if lost else "any class"
-            raise ValueError(f"{shown(folder / part)} has no photo of {what} that can be read")
-    mean, std = statistics(counts["train"])
-    name, test = folder.resolve().name, parts.get("test")
-    dataset = Dataset(name, parts["train"], parts["valid"], test, classes, mean, std)
-    return dataset.normalised(mean, std)
-
-
-def _list(folder: Path) -> tuple[tuple[str, ...], dict[str, tuple[list[str], list[int]]]]:
-    """The classes; paths and labels by part."""
-    there = [part for part in PARTS if (folder / part).is_dir()]
-    if there[:2] != ["train", "valid"]:
-        raise ValueError(
-            f"{shown(folder)} must hold the folders train and valid, each with one folder per "
-            f"class; `python -m inception_edu split {shown(folder)} OUT` makes them in OUT"
-        )
-    classes, listed = tuple(class_folders(folder / "train")), {}
+def check_classes(folder: Path, classes: Sequence[str]) -> None:
+    """Raise ValueError where there is one class alone, maybe because the classes lie deeper."""
     if len(classes) < 2:
-        raise ValueError(f"{shown(folder / 'train')} must hold at least 2 classes, a folder each")
-    for part in there:
-        folders = class_folders(folder / part)
-        if strange := sorted(set(folders) - set(classes)):
-            raise ValueError(
-                f"{shown(folder / part)} has a class {shown(strange[0])!r} that train does not have"
-            )
-        found = [(str(path), classes.index(k)) for k in folders for path in list_photos(folders[k])]
-        listed[part] = [path for path, _ in found], [label for _, label in found]
-    return classes, listed
+        (inside,) = class_folders(folder).values()
+        deeper = f"; did you mean {shown(inside)}?" if len(folders_in(inside)) > 1 else ""
+        raise ValueError(
+            f"{shown(folder)} must hold at least 2 classes, one folder each, got "
+            f"{shown(classes[0])!r} alone{deeper}"
+        )
 
 
-def _limited(listed: dict, limit: int, classes: int, seed: int) -> dict:
-    """The parts train and valid cut to `limit` photos together, in proportion and balanced."""
-    sizes = {part: len(listed[part][0]) for part in ("train", "valid")}
-    check_whole("limit", limit, classes + 1, sum(sizes.values()))
-    valid = min(max(1, limit * sizes["valid"] // sum(sizes.values())), limit - classes)
-    kept = {}
-    for part, n in dict(train=limit - valid, valid=valid).items():
-        paths, labels = listed[part]
-        chosen = sorted(balanced_order(torch.tensor(labels), seed)[:n].tolist())
-        kept[part] = [paths[i] for i in chosen], [labels[i] for i in chosen]
-    return kept
+def check_photos(folder: Path, found: Found) -> None:
+    """Raise ValueError where a class has no photo, with what most of its files are instead."""
+    for label, (name, inside) in enumerate(class_folders(folder).items()):
+        if label in found.labels:
+            continue
+        bad = [(path, why) for path, why in found.rejected if inside in path.parents]
+        if not bad:
+            holds = counted(list_photos(inside).passed) or "nothing"
+            raise ValueError(f"class {shown(name)!r} has no photo; {shown(inside)} holds {holds}")
+        ((most, n),) = Counter(why for _, why in bad).most_common(1)
+        like = next(path.name for path, why in bad if why == most)
+        raise ValueError(
+            f"class {shown(name)!r} has no photo that can be read among {len(bad)}: {n} like "
+            f"{shown(like)}, which {most}"
+        )
 
 
-def _readable(split: PhotoSplit) -> tuple[PhotoSplit, Tensor]:
-    """The part without the photos that cannot be read, and how often each of the 256 values
-    occurs in what is cut out of the others, by channel (3, 256)."""
-    counts, why = look_at(split)
-    kept = [i for i, path in enumerate(split.paths) if path not in why]
-    split.skipped.update(why)
-    paths = tuple(split.paths[i] for i in kept)
-    return replace(split, paths=paths, labels=split.labels[kept]), counts
+def counted(files: Counter) -> str:
+    """How many files there are of each suffix."""
+    return ", ".join(f"{n} {shown(suffix)}" for suffix, n in sorted(files.items()))
+
+
+def in_threads(call: Callable, items: Sequence) -> Iterator:
+    """call(item) for each item, in order, on all cores: Pillow decodes without holding up others.
+    An interrupt ends it at once."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for i in range(0, len(items), AT_ONCE):
+            yield from pool.map(call, items[i : i + AT_ONCE])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def report(rejected: Iterable[tuple[str | os.PathLike, str]], most: int = 5) -> list[str]:
+    """A line for each of the first files that were left out, and how many more there are."""
+    lines = [f"left out: {PhotoError(path, why)}" for path, why in rejected]
+    more = [f"left out: {len(lines) - most} more"] if len(lines) > most else []
+    return lines[:most] + more
+
+
+def normal(name: str) -> str:
+    """A file's name in one form of Unicode: macOS writes an accent as a letter of its own."""
+    return unicodedata.normalize("NFC", name)
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or folder is none of a person's, by its name."""
+    return name.startswith(HIDDEN)
+
+
+def _stop(error: OSError) -> None:
+    raise error  # os.walk would pass over a folder that it cannot list

@@ -1,36 +1,23 @@
-"""Photos as people have them: read one, find those of a folder, cut out what a network sees."""
+"""A photo as people have them, whatever its format: opened upright and in RGB, and cut."""
 
 import os
-import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache, partial
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from inception_edu.files import shown
 
 # Named one by one: Pillow's others include EPS, which it hands to an interpreter to run.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
-BIG = 20_000_000  # pixels of a photo that is not decoded beside another one
-BAND = 2_000_000  # pixels that are converted at a time
-ORIENTATION = 0x0112  # EXIF's tag
-TURNS = {  # its value -> what puts the photo upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "HEIF")
+HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
+SMALL = 32  # pixels of a side at which a photo is decoded to see whether it can be
 
 
 class PhotoError(ValueError):
@@ -44,35 +31,80 @@ class PhotoError(ValueError):
         return f"{shown(self.name)} {self.why}"
 
 
+class NoPhoto(PhotoError):
+    """A file that shows no sign of a photo, unless its name does."""
+
+
+def read_photo(source: str | os.PathLike | bytes, *, at_least: int | None = None) -> Image.Image:
+    """A photo, file or bytes, upright and in RGB; PhotoError, naming it, for anything else.
+
+    The first frame of several, transparency over white, 16 bits scaled to 8. With `at_least` the
+    photo may come smaller than it is in the file, but no side below so many pixels: JPEGs are
+    decoded at a half, a quarter or an eighth. Above Pillow's limit against decompression bombs
+    (179 million pixels) a photo is refused.
+    """
+    with no_warnings():
+        return read(source, at_least)
+
+
 @contextmanager
 def no_warnings() -> Iterator[None]:
     """Pillow's remarks on odd files would end up in the middle of a lesson."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # of the whole process, so not for use within several threads
         warnings.simplefilter("ignore")
         yield
 
 
-def read(
-    source: str | os.PathLike | bytes, at_least: int | None, lock: AbstractContextManager | None
-) -> Image.Image:
-    """As photos.read_photo, with Pillow's warnings, and so for use in several threads."""
+def read(source: str | os.PathLike | bytes, at_least: int | None) -> Image.Image:
+    """As read_photo, with Pillow's warnings, and so for use within several threads."""
+    with _opened(source) as image:
+        with hush if image.format == "TIFF" else nullcontext():
+            if at_least:
+                image.draft(None, (at_least, at_least))
+            image.load()
+        with suppress(Exception):  # damaged EXIF costs the photo nothing but its orientation
+            ImageOps.exif_transpose(image, in_place=True)
+        return _rgb(image)
+
+
+def problem(path: Path, *, whole: bool) -> PhotoError | None:
+    """Why a file cannot be read as a photo: by its beginning, or decoded as a whole."""
+    try:
+        if whole:
+            read(path, SMALL)
+        else:
+            with _opened(path):
+                pass
+    except PhotoError as error:
+        return error
+
+
+@contextmanager
+def _opened(source: str | os.PathLike | bytes) -> Iterator[Image.Image]:
+    """An image before it is decoded; whatever goes wrong with it is a PhotoError."""
     held = isinstance(source, (bytes, bytearray, memoryview))
     name = "the photo" if held else source
     try:
         if not held and not Path(source).is_file():  # opening a pipe would wait for ever
-            raise PhotoError(name, "is a folder" if Path(source).is_dir() else "is not there")
+            raise NoPhoto(name, "is a folder" if Path(source).is_dir() else "is not there")
         if not (len(source) if held else Path(source).stat().st_size):
-            raise PhotoError(name, "is empty")
-        return _decode(BytesIO(source) if held else source, at_least, lock or nullcontext())
+            raise NoPhoto(name, "is empty")
+        with BytesIO(source) if held else open(source, "rb") as file:
+            heic = file.read(12)[4:] in HEIC
+            with Image.open(file, formats=_formats()) as image:
+                yield image
     except PhotoError:
         raise
+    except UnidentifiedImageError as error:
+        if heic and "HEIF" not in _formats():
+            raise PhotoError(name, "is HEIC; install pillow-heif, or save it as JPEG") from error
+        why = f"is in no format that is read here ({', '.join(_formats())}); save it as JPEG"
+        raise NoPhoto(name, why) from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise all sorts
         raise PhotoError(name, _reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return f"is in no format that is read here ({', '.join(_formats())}); save it as JPEG"
     if isinstance(error, Image.DecompressionBombError):
         return "is refused: it would unpack to more pixels than any photo has; save it smaller"
     if isinstance(error, MemoryError):
@@ -85,34 +117,39 @@ def _reason(error: Exception) -> str:
 
 @cache
 def _formats() -> tuple[str, ...]:
+    """Those of FORMATS that this Pillow reads: not every one has AVIF, HEIC is an addition."""
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)  # not every Pillow has AVIF
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _decode(file, at_least: int | None, lock: AbstractContextManager) -> Image.Image:
-    with Image.open(file, formats=_formats()) as image:
-        big = image.width * image.height > BIG
-        if at_least:
-            image.draft(None, (at_least, at_least))
-        shrink = max(1, min(image.size) // (2 * at_least)) if big and at_least else 1
-        with lock if big else nullcontext():
-            photo = _in_bands(image, shrink)
-        try:
-            turn = TURNS.get(image.getexif().get(ORIENTATION))
-        except Exception:  # damaged EXIF costs the photo nothing but its orientation
-            turn = None
-    return photo if turn is None else photo.transpose(turn)
+class Hush:
+    """While a thread is inside, file descriptor 2 leads nowhere: libtiff writes to it, from C."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.kept = Lock(), 0, None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                with suppress(OSError), open(os.devnull, "wb") as nowhere:  # it may be closed
+                    self.kept = os.dup(2)
+                    os.dup2(nowhere.fileno(), 2)
+            self.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0 and self.kept is not None:
+                os.dup2(self.kept, 2)
+                os.close(self.kept)
+                self.kept = None
 
 
-def _in_bands(image: Image.Image, shrink: int) -> Image.Image:
-    """The image in RGB, `shrink` times smaller; by bands, so that nothing large exists twice."""
-    w, h = image.size
-    photo = Image.new("RGB", (-(-w // shrink), -(-h // shrink)))
-    rows = shrink * max(1, BAND // (w * shrink))
-    for top in range(0, h, rows):
-        band = _rgb(image.crop((0, top, w, min(top + rows, h))))
-        photo.paste(band.reduce(shrink), (0, top // shrink))
-    return photo
+hush = Hush()
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -128,85 +165,6 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-SUFFIXES = set(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif "
-    ".heic .heif .dng .cr2 .cr3 .nef .arw .orf .rw2 .psd".split()  # these are only named
-)
-
-
-class Found(NamedTuple):
-    """The photos of a folder with one folder per class; `rejected` are pairs of path and why."""
-
-    classes: tuple[str, ...]
-    paths: tuple[Path, ...]
-    labels: tuple[int, ...]  # of each path, its class's place in `classes`
-    rejected: tuple[tuple[Path, str], ...]
-
-
-def read_photo(
-    source: str | os.PathLike | bytes,
-    *,
-    at_least: int | None = None,
-    lock: AbstractContextManager | None = None,
-) -> Image.Image:
-    """A photo, file or bytes, upright and in RGB; PhotoError, naming it, for anything else.
-
-    The first frame of several, transparency over white, 16 bits scaled to 8. With `at_least` the
-    photo may come smaller than it is in the file, but no side below so many pixels: JPEGs are
-    decoded at a half, a quarter or an eighth. `lock` is held while a very large one is decoded.
-    Above Pillow's limit against decompression bombs (179 million pixels) a photo is refused.
-    """
-    with no_warnings():
-        return read(source, at_least, lock)
-
-
-def find_photos(folder: str | os.PathLike) -> Found:
-    """Every photo of a folder that has one folder per class, each one decoded to be sure of it.
-
-    Folders within a class's folder belong to the class. Hidden files and those whose names end
-    like no photo's are passed over. ValueError where there is no folder of a class.
-    """
-    folders = class_folders(folder)
-    listed = [(path, k) for k, sub in enumerate(folders.values()) for path in list_photos(sub)]
-    with no_warnings():
-        reasons = list(in_threads(partial(_why_not, lock=Lock()), [path for path, _ in listed]))
-    good = [pair for pair, why in zip(listed, reasons, strict=True) if not why]
-    bad = [(path, why) for (path, _), why in zip(listed, reasons, strict=True) if why]
-    bad += [
-        (path, "lies beside the folders of the classes, so its class is not known")
-        for path in sorted(Path(folder).iterdir())
-        if path.is_file() and _may_be_photo(path)
-    ]
-    paths, labels = zip(*good, strict=True) if good else ((), ())
-    return Found(tuple(folders), paths, labels, tuple(bad))
-
-
-def class_folders(folder: str | os.PathLike) -> dict[str, Path]:
-    """Class name -> its folder, sorted alike on every machine; ValueError where there is none."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {shown(folder)}; give one with a folder per class")
-    inside = [path for path in folder.iterdir() if path.is_dir() and not _hidden(path.name)]
-    if not inside:
-        raise ValueError(
-            f"{shown(folder)} must hold one folder per class, as in {shown(folder / 'cats')} and "
-            f"{shown(folder / 'dogs')}; it holds no folder"
-        )
-    named = {normal(path.name): path for path in sorted(inside, key=lambda p: normal(p.name))}
-    if len(named) < len(inside):
-        raise ValueError(f"two folders in {shown(folder)} have the same name; rename one")
-    return named
-
-
-def list_photos(folder: str | os.PathLike) -> list[Path]:
-    """The files below a folder that are named like photos, sorted alike on every machine."""
-    found = []
-    for place, folders, files in os.walk(folder, onerror=_stop):
-        folders[:] = [name for name in folders if not _hidden(name)]
-        found += [Path(place, name) for name in files if _may_be_photo(Path(name))]
-    return sorted(found, key=lambda path: (normal(path.relative_to(folder).as_posix()), path))
-
-
 def middle(photo: Image.Image, size: int | tuple[int, int], resize: int) -> Image.Image:
     """The middle of a photo whose shorter side is first scaled to `resize`; (height, width) or
     size x size pixels. What torchvision's Resize and CenterCrop do."""
@@ -217,47 +175,6 @@ def middle(photo: Image.Image, size: int | tuple[int, int], resize: int) -> Imag
     return _centre(photo.resize(sides, Image.Resampling.BILINEAR), w, h)
 
 
-def in_threads(call: Callable, items: Iterable) -> Iterator:
-    """call(item) for each item, in order, on all cores: Pillow decodes without holding up others.
-    An interrupt ends it at once."""
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        yield from pool.map(call, items)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def report(rejected: Iterable[tuple[str | os.PathLike, str]], most: int = 5) -> list[str]:
-    """A line for each of the first files that were left out, and how many more there are."""
-    lines = [f"left out: {PhotoError(path, why)}" for path, why in rejected]
-    more = [f"left out: {len(lines) - most} more"] if len(lines) > most else []
-    return lines[:most] + more
-
-
-def normal(name: str) -> str:
-    """A file's name in one form of Unicode: macOS writes an accent as a letter of its own."""
-    return unicodedata.normalize("NFC", name)
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "__MACOSX"))
-
-
-def _may_be_photo(path: Path) -> bool:
-    return not _hidden(path.name) and path.suffix.lower() in SUFFIXES
-
-
-def _stop(error: OSError) -> None:
-    raise error  # os.walk would pass over a folder that it cannot list
-
-
 def _centre(photo: Image.Image, w: int, h: int) -> Image.Image:
     left, top = round((photo.width - w) / 2), round((photo.height - h) / 2)
     return photo.crop((left, top, left + w, top + h))
-
-
-def _why_not(path: Path, lock: AbstractContextManager) -> str | None:
-    try:
-        read(path, 32, lock)
-    except PhotoError as error:
-        return error.why

@@ -14,10 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision import datasets
-from torchvision.transforms.functional import pil_to_tensor
 
-from inception_edu.checks import check_whole
+from inception_edu.data.dataset import balanced_order
 
 EUROSAT_IMAGES, EUROSAT_TEST = 27_000, 5_400  # it comes without a test part; this fifth is ours
 
@@ -36,14 +34,12 @@ def is_folder(name: str) -> bool:
     return bool(name) and name not in SOURCES and Path(name).expanduser().is_dir()
 
 
-def balanced_order(labels: Tensor, seed: int) -> Tensor:
-    """Every image once, the classes taking turns: any beginning is balanced to within one."""
-    check_whole("seed", seed, 0, 2**63 - 1)
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    shuffled, turn = labels[order].numpy(), np.empty(len(labels), int)
-    for label in np.unique(shuffled):
-        turn[shuffled == label] = np.arange((shuffled == label).sum())
-    return order[np.lexsort((shuffled, turn))]  # by turn, then by class
+def read_source(name: str) -> tuple:
+    """What the reader of a data set of SOURCES returns, downloaded if need be."""
+    from torchvision import datasets  # takes seconds, and who reads photos needs none of it
+
+    source, read = SOURCES[name]
+    return read(getattr(datasets, source), data_folder())
 
 
 def _fetch(source: type, root: Path, files: dict[str, str]) -> list[bytes]:
@@ -107,7 +103,7 @@ def _read_eurosat(source: type, root: Path) -> tuple:
     images, labels = torch.empty(found, 3, 64, 64, dtype=torch.uint8), torch.tensor(photos.targets)
     for i, (path, _) in enumerate(photos.samples):
         try:
-            images[i] = pil_to_tensor(photos.loader(path))
+            images[i] = torch.from_numpy(np.array(photos.loader(path))).permute(2, 0, 1)
         except (OSError, RuntimeError, SyntaxError) as error:
             raise ValueError(f"{path} must be a 64x64 JPEG; delete {folder}, load again") from error
     order = balanced_order(labels, seed=0)
@@ -152,9 +148,9 @@ def _channels_first(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
-SOURCES = {
-    "fashion_mnist": (datasets.FashionMNIST, _read_mnist),
-    "mnist": (datasets.MNIST, _read_mnist),
-    "cifar10": (datasets.CIFAR10, _read_cifar),
-    "eurosat": (datasets.EuroSAT, _read_eurosat),
+SOURCES = {  # name -> torchvision's class, and what reads it
+    "fashion_mnist": ("FashionMNIST", _read_mnist),
+    "mnist": ("MNIST", _read_mnist),
+    "cifar10": ("CIFAR10", _read_cifar),
+    "eurosat": ("EuroSAT", _read_eurosat),
 }

@@ -80,4 +80,5 @@ def words(seen: list[Seen]) -> str:
 
 
 def _short(name: str, most: int) -> str:
+    name = shown(name)
     return name if len(name) <= most else name[: most - 1] + "…"

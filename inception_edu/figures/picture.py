@@ -6,7 +6,9 @@ explorers. The words are what strict nbval compares and what a screen reader rea
 
 import base64
 import io
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -45,6 +47,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.prop_cycle": matplotlib.cycler(color=list(COLOURS.values())[:5]),
     "figure.facecolor": "white",
+    "text.parse_math": False,  # a photo or a class may be called a_$x^2$
     "image.cmap": "gray",
     "image.interpolation": "nearest",  # pixels stay pixels
 }
@@ -52,9 +55,17 @@ STYLE = {
 Draw = Callable[[Figure, object], None]
 
 
+@contextmanager
+def styled() -> Iterator[None]:
+    """This project's style; letters that its font lacks are boxes, not warnings on stderr."""
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
+
+
 def render(draw: Draw, data: object, size: tuple[float, float]) -> Figure:
     """The Figure of `size` inches that `draw(fig, data)` fills, in this project's style."""
-    with matplotlib.rc_context(STYLE):
+    with styled():
         fig = Figure(figsize=size, dpi=100, layout="constrained")
         draw(fig, data)
         fig.canvas.draw()
@@ -64,7 +75,7 @@ def render(draw: Draw, data: object, size: tuple[float, float]) -> Figure:
 def png(fig: Figure) -> bytes:
     """The figure as PNG, without the date and version that would change its bytes."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
+    with styled():
         fig.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from inception_edu.data import Dataset, Split
-from inception_edu.data.photos import read_photo
+from inception_edu.data import Dataset, read_photo
 from inception_edu.lessons.shared import ASSETS
 from inception_edu.predict import Classifier, load_classifier, new_head
 from inception_edu.training import History, fit, silent
@@ -60,15 +59,11 @@ def write_crops(folder: Path, n: int, *, part: tuple[float, float] = WHOLE, seed
     return folder
 
 
-def in_memory(dataset: Dataset) -> Dataset:
-    """A small folder's photos as tensors: decoded once, not once an epoch."""
-
-    def decoded(part) -> Split:
-        raw = replace(part, mean=(0.0,) * 3, std=(1 / 255,) * 3, workers=0)  # 0 to 255
-        images, labels = map(torch.cat, zip(*raw.batches(100), strict=True))
-        return Split(images.round().byte(), labels, dataset.mean, dataset.std)
-
-    return replace(dataset, train=decoded(dataset.train), valid=decoded(dataset.valid), test=None)
+def plain(dataset: Dataset) -> Dataset:
+    """The same photos, shifted and mirrored like other images: random parts of what are crops of
+    four photos already would need more than 60 steps."""
+    train, valid = (replace(part, resize=None) for part in (dataset.train, dataset.valid))
+    return replace(dataset, train=train, valid=valid, test=None)
 
 
 def fine_tune(

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from inception_edu.cost import text_table
-from inception_edu.data.photos import read_photo
+from inception_edu.data import read_photo
 from inception_edu.figures import Picture
 
 SIDES = 72, 48  # pixels of the photos in the folder

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from ipywidgets import HTML, Dropdown, FileUpload
 from PIL import Image
 
-from inception_edu.data.photos import PhotoError, read_photo
+from inception_edu.data import PhotoError, read_photo
 from inception_edu.figures.photos import Seen, draw_predictions, look, words
 from inception_edu.files import shown
 from inception_edu.predict import Classifier

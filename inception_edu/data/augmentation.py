@@ -1,0 +1,74 @@
+"""Augmentation of a whole batch at once: images shifted, mirrored, enlarged in part.
+
+What is drawn comes from a generator of the CPU, so that every device sees the same draws. They are
+made for n x world images, of which a batch of n holds every world-th from the rank-th on: together
+the processes that train see what one alone would.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from inception_edu.checks import check_whole
+
+AREA, ASPECT = (
+    0.08,
+    4 / 3,
+)  # of a random crop: its least part of the image, its longest to shortest side
+
+
+def augment(
+    x: Tensor,
+    generator: torch.Generator,
+    *,
+    shift: int = 2,
+    flip: bool = True,
+    rank: int = 0,
+    world: int = 1,
+) -> Tensor:
+    """Shift each image of (n, c, h, w) by up to shift pixels and flip half of them left-right.
+
+    Edges are repeated into what a shift uncovers.
+    """
+    n, c, h, w = x.shape
+    check_whole("shift", shift, 0, min(h, w) - 1)
+    down, right = torch.randint(-shift, shift + 1, (2, n * world, 1), generator=generator)
+    rows = (torch.arange(h) + down[rank::world]).clamp(0, h - 1).to(x.device)
+    columns = (torch.arange(w) + right[rank::world]).clamp(0, w - 1)
+    if flip:
+        flipped = torch.rand((n * world, 1), generator=generator)[rank::world] < 0.5
+        columns = torch.where(flipped, w - 1 - columns, columns)
+    source = rows[:, :, None] * w + columns.to(x.device)[:, None, :]  # each pixel's place in x
+    return x.flatten(2).gather(2, source.view(n, 1, h * w).expand(-1, c, -1)).view(n, c, h, w)
+
+
+def random_crops(
+    x: Tensor, generator: torch.Generator, *, flip: bool = True, rank: int = 0, world: int = 1
+) -> Tensor:
+    """A random part of each image of (n, c, h, w), scaled to the whole, half of them mirrored.
+
+    The area is drawn evenly from 8 % to 100 % of the image, the aspect from 3/4 to 4/3 ([G] section
+    6) as far as that area lets it, so that every part lies in the image. Nothing is ever scaled
+    down, so there is nothing to smooth.
+    """
+    n, _, h, w = x.shape
+    draws = torch.rand((5, n * world), generator=generator)[:, rank::world]
+    area, aspect, down, right, turn = draws[:, :, None]  # each (n, 1)
+    area = AREA + (1 - AREA) * area
+    most = (-area.log()).clamp(max=math.log(ASPECT))
+    wide = (area * ((2 * aspect - 1) * most).exp()).sqrt()  # of the image's width
+    rows, columns = _places(down, area / wide, h), _places(right, wide, w)
+    if flip:
+        columns = torch.where(turn < 0.5, columns.flip(1), columns)
+    grid = columns.to(x.device)[:, None, :], rows.to(x.device)[:, :, None]
+    grid = torch.stack([places.expand(n, h, w) for places in grid], 3)
+    return grid_sample(x, grid, align_corners=False)
+
+
+def _places(first: Tensor, share: Tensor, pixels: int) -> Tensor:
+    """As many places as pixels, spread over a share of them, from -1 to 1: (n, pixels)."""
+    middles = (torch.arange(pixels) + 0.5) / pixels
+    places = first * (1 - share) + share * middles
+    return 2 * places.clamp(middles[0], middles[-1]) - 1  # the outermost pixels are repeated
