@@ -6,20 +6,19 @@ import io
 import os
 import pickle
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import nn
 
+from inception_edu.data import Dataset
+from inception_edu.files import write
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV2, InceptionV3
-from inception_edu.training import devices
-
-if TYPE_CHECKING:
-    from inception_edu.training.run import Run
+from inception_edu.training.recipe import Recipe
 
 FORMAT = 1
 NETWORKS = {  # what `build` can make again from its arguments
@@ -40,49 +39,44 @@ def versions() -> dict[str, str]:
     return dict(python=platform.python_version()) | found
 
 
-def identity(run: Run) -> dict[str, dict]:
+def identity(model: nn.Module, recipe: Recipe, data: Dataset) -> dict[str, dict]:
     """What a checkpoint must share with the run that goes on from it."""
-    data, train = run.dataset, run.dataset.train
     facts = dict(
         name=data.name,
-        images=len(train),
-        size=train.shape[1:],
-        channels=train.shape[0],
+        images=len(data.train),
+        size=data.train.shape[1:],
+        channels=data.train.shape[0],
         classes=tuple(data.classes),
         mean=tuple(data.mean),
         std=tuple(data.std),
     )
-    if resize := getattr(train, "resize", None):  # photos are cut out of their middle
+    if resize := getattr(data.train, "resize", None):  # photos are cut out of their middle
         facts["resize"] = resize
-    return dict(model=describe(run.model), recipe=asdict(run.recipe), data=facts)
+    return dict(model=describe(model), recipe=asdict(recipe), data=facts)
 
 
-def dumps(run: Run) -> bytes:
-    """All that decides how a run goes on, and all that `predict` needs, as a file's bytes."""
-    state = dict(
-        weights=run.evaluated.state_dict(),
-        optimiser=run.optimiser.state_dict(),
-        batches=run.batches.state_dict(),
-        random=devices.random_state(run.device),
-        history=asdict(run.history),
-        versions=versions(),
-    )
-    if run.average:  # then `weights` is the average, and training goes on from its own
-        state |= dict(training=run.model.state_dict(), averaged=run.average.n_averaged)
-    buffer = io.BytesIO()
-    torch.save(dict(format=FORMAT) | identity(run) | state, buffer)
-    return buffer.getvalue()
+def save(out: Path | None, names: Iterable[str], content: dict) -> None:
+    """Write one checkpoint under several names into a folder; None: this process writes none."""
+    if out is not None:
+        buffer = io.BytesIO()
+        torch.save(dict(format=FORMAT, versions=versions()) | content, buffer)
+        for name in names:
+            write(out / name, buffer.getvalue())
 
 
-def restore(run: Run, checkpoint: dict) -> None:
-    """Put a run's parts into the state of the checkpoint; its history is put back beforehand."""
-    run.evaluated.load_state_dict(checkpoint["weights"])
-    if run.average:
-        run.model.load_state_dict(checkpoint["training"])
-        run.average.n_averaged.copy_(checkpoint["averaged"])
-    run.optimiser.load_state_dict(checkpoint["optimiser"])
-    run.batches.load_state_dict(checkpoint["batches"])
-    devices.set_random_state(checkpoint["random"], run.device)
+def take_along(resume: str | os.PathLike, out: Path | None, best_row: dict) -> None:
+    """Let a run that goes on from `resume` in a folder `out` have last.pt and best.pt there, too:
+    the best.pt beside `resume`, if it is of this run's best row, else `resume` itself."""
+    if out is None or all((out / name).exists() for name in ("last.pt", "best.pt")):
+        return
+    start, best = Path(resume), Path(resume).with_name("best.pt")
+    try:
+        known = (load(best)["history"]["rows"] or [{}])[-1] == best_row
+    except (OSError, ValueError):
+        known = False
+    write(out / "best.pt", (best if known else start).read_bytes())
+    if not (out / "last.pt").exists():
+        write(out / "last.pt", start.read_bytes())
 
 
 def load(path: str | os.PathLike, *, device: str | torch.device = "cpu") -> dict:
@@ -114,17 +108,25 @@ def load(path: str | os.PathLike, *, device: str | torch.device = "cpu") -> dict
     return checkpoint
 
 
-def load_for(run: Run, path: str | os.PathLike) -> dict:
-    """Read a checkpoint that `run` can go on from; ValueError names what differs."""
+def load_for(identity: dict[str, dict], path: str | os.PathLike) -> dict:
+    """Read a checkpoint that a run of this identity can go on from; ValueError names what
+    differs."""
     checkpoint = load(path)
-    for part, here in identity(run).items():
+    for part, here in identity.items():
         for key, value in here.items():
             saved = checkpoint[part].get(key)
-            if saved != value:
-                raise ValueError(
-                    f"{path} is of another {part}: {key} is {saved!r} there, {value!r} here; "
-                    f"go on with the {part} it was made with, or begin anew in another folder"
+            if saved == value:
+                continue
+            way = f"go on with the {part} it was made with, or begin anew in another folder"
+            if key in ("epochs", "steps"):
+                way = (
+                    "its learning rate was scheduled for that end; to train it further, begin a "
+                    "new run with its weights in another folder (on the command line --weights "
+                    f"{path} --out ANOTHER)"
                 )
+            raise ValueError(
+                f"{path} is of another {part}: {key} is {saved!r} there, {value!r} here; {way}"
+            )
     return checkpoint
 
 

@@ -6,11 +6,17 @@ All by fixed rules from what the hardware has, never by a stopwatch, so that a r
 import os
 import pathlib
 import platform
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -65,16 +71,33 @@ def rank_and_world() -> tuple[int, int]:
     return 0, 1
 
 
-def mean_over_processes(values: Tensor) -> Tensor:
-    """The mean of `values` over all processes that train together."""
-    if (world := rank_and_world()[1]) > 1:
-        distributed.all_reduce(values)
-    return values / world
+def average_over_processes(values: list[Tensor]) -> None:
+    """Replace tensors, of one type and device, by their means over all processes that train."""
+    if (world := rank_and_world()[1]) > 1 and values:
+        flat = torch.cat([value.flatten() for value in values])
+        distributed.all_reduce(flat)
+        parts = (flat / world).split([value.numel() for value in values])
+        for value, part in zip(values, parts, strict=True):
+            value.copy_(part.view_as(value))
+
+
+def same_everywhere(values: Iterable[Tensor]) -> None:
+    """Replace tensors by those of the first process."""
+    for value in values if rank_and_world()[1] > 1 else ():
+        distributed.broadcast(value, 0)
+
+
+def gathered(value: object) -> list:
+    """The values that all processes give here, in order of their numbers."""
+    values = [value] * (world := rank_and_world()[1])
+    if world > 1:
+        distributed.all_gather_object(values, value)
+    return values
 
 
 @contextmanager
 def cpu_threads(n: int | None) -> Iterator[None]:
-    """What runs inside uses n threads of the CPU; None: as many as before."""
+    """What runs inside uses n threads of the CPU, or as many as it sets; then as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(n or before)
     try:
@@ -83,12 +106,65 @@ def cpu_threads(n: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def side_by_side(
+    call: Callable[[Item], Result], items: Iterable[Item], threads=None
+) -> list[Result]:
+    """`call(item)` for every item, in order, without gradients: `threads` of them at once, or as
+    many as PyTorch has threads, and each with one thread of PyTorch.
+
+    Where a neighbour takes a core, one call is late; PyTorch's own threads would all wait for each
+    other. And every number is the same however many threads there are.
+    """
+
+    @torch.no_grad()
+    def alone(item: Item) -> Result:
+        return call(item)
+
+    with cpu_threads(None):  # new threads take the number that was set last, in any thread
+        workers = threads or torch.get_num_threads()
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(alone, items))
+
+
 @contextmanager
 def own_random_state() -> Iterator[None]:
     """What is drawn inside leaves the global random state as it was."""
     gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(gpus):
         yield
+
+
+@contextmanager
+def left_as_it_was() -> Iterator[None]:
+    """What runs inside leaves the random state, the number of threads and what an interrupt does
+    as they were."""
+    handler = signal.getsignal(signal.SIGINT)
+    with own_random_state(), cpu_threads(None):
+        try:
+            yield
+        finally:
+            if signal.getsignal(signal.SIGINT) is not handler:
+                signal.signal(signal.SIGINT, handler)
+
+
+def group_interrupts(device: torch.device) -> Callable[[], bool]:
+    """Whether any process of the group has been interrupted: all ask together, in the same step.
+
+    From now on an interrupt is only noted in a group, for a process that left it alone would have
+    the others wait for it. Without a group, it raises KeyboardInterrupt as ever.
+    """
+    noted = []
+    if rank_and_world()[1] == 1:
+        return lambda: False
+    if threading.current_thread() is threading.main_thread():  # no other may set a handler
+        signal.signal(signal.SIGINT, lambda *_: noted.append(True))
+
+    def ask() -> bool:
+        flag = torch.tensor(float(len(noted)), device=device)
+        distributed.all_reduce(flag)
+        return flag.item() > 0
+
+    return ask
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

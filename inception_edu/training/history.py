@@ -6,8 +6,13 @@ import json
 import math
 import os
 import statistics
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from inception_edu.files import write
 from inception_edu.training.recipe import BATCH_SIZE, Recipe
@@ -15,7 +20,7 @@ from inception_edu.training.recipe import BATCH_SIZE, Recipe
 
 @dataclass(kw_only=True, repr=False)
 class History:
-    """The loss of every step by head, and a row for every epoch.
+    """The loss and accuracy of every step by head, and a row for every epoch.
 
     Only what ends in `_seconds`, `images_per_second`, `started_time` and `command` differs between
     two runs of one recipe on one machine. Seconds are of training alone, without validation.
@@ -28,7 +33,10 @@ class History:
     precision: str
     memory_format: str
     epoch_steps: int | None = None  # of one pass over the training part
+    shares: int = 1  # that every batch was computed in
+    one_share: str = ""  # why there was one, where the recipe asks for more
     losses: dict[str, list[float]] = field(default_factory=dict)  # "main", "aux1", "aux2"
+    accuracies: dict[str, list[float]] = field(default_factory=dict)  # of the step's images
     rows: list[dict[str, float]] = field(default_factory=list)
     test: dict[str, float] = field(default_factory=dict)  # of the best epoch, looked at once
     stopped: str = ""  # why the run ended early, if it did
@@ -44,28 +52,33 @@ class History:
 
     @property
     def best(self) -> dict[str, float]:
-        """The row with the highest validation accuracy, the first of equals; the last row where
-        nothing was validated; {} before the first."""
+        """The row with the highest validation accuracy, of equals that with the lowest validation
+        loss; the last row where nothing was validated; {} before the first."""
         validated = [row for row in self.rows if "valid_accuracy" in row]
         last = self.rows[-1] if self.rows else {}
-        return max(validated, key=lambda row: row["valid_accuracy"], default=last)
+        return max(
+            validated, key=lambda row: (row["valid_accuracy"], -row["valid_loss"]), default=last
+        )
 
-    def record(self, names: list[str], losses: list[float]) -> None:
-        """Take in a step's losses by head; FloatingPointError if one is not finite."""
+    def record(self, heads: list[str], measures: list[float]) -> None:
+        """Take in a step's losses, then its accuracies, by head; FloatingPointError if a loss is
+        not finite."""
+        losses, right = measures[: len(heads)], measures[len(heads) :]
         for loss in losses:
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the loss became {loss} at step {self.step + 1}")
-        for name, loss in zip(names, losses, strict=True):
-            self.losses.setdefault(name, []).append(loss)
+        for head, loss, accuracy in zip(heads, losses, right, strict=True):
+            self.losses.setdefault(head, []).append(loss)
+            self.accuracies.setdefault(head, []).append(accuracy)
 
-    def add_row(self, epoch: float, lr: float, shares: dict[str, float], **found: float) -> None:
-        """Add an epoch's row: mean loss of its steps, share that was right, by head; `found`."""
-        start, row = self.rows[-1]["step"] if self.rows else 0, dict(epoch=epoch, step=self.step)
-        row["lr"] = lr
-        for name, share in shares.items():
-            row[f"{name}_loss"] = statistics.fmean(self.losses[name][start:])
-            row[f"{name}_accuracy"] = share
-        self.rows.append(row | found)
+    def add_row(self, epoch: float, lr: float, **more: float) -> None:
+        """Add an epoch's row: mean loss and accuracy of its steps by head, and what `more` says."""
+        start = self.rows[-1]["step"] if self.rows else 0
+        row = dict(epoch=epoch, step=self.step, lr=lr)
+        for head in self.losses:
+            row[f"{head}_loss"] = statistics.fmean(self.losses[head][start:])
+            row[f"{head}_accuracy"] = statistics.fmean(self.accuracies[head][start:])
+        self.rows.append(row | more)
 
     def __str__(self) -> str:
         words = [f"step {self.step} of {self.steps}"]
@@ -75,6 +88,8 @@ class History:
         words += [f"{self.elapsed_seconds:.0f} s", f"{self.images_per_second:,.0f} images/s"]
         if self.recipe.batch_size is None and self.batch_size < BATCH_SIZE:
             words += [f"batches of {self.batch_size}, which is all there is"]
+        if self.one_share.startswith("the network"):  # device and batches speak for themselves
+            words += [f"in one share: {self.one_share}"]
         return ", ".join(words) + (f"; stopped: {self.stopped}" if self.stopped else "")
 
     __repr__ = __str__
@@ -100,3 +115,41 @@ class History:
     def load(cls, path: str | os.PathLike) -> "History":
         """Read what `save` wrote as JSON."""
         return cls.of(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+class Recorder:
+    """Writes a history while a run goes on: losses wait on the device until they are looked at,
+    for a GPU that is asked after every step has to wait for the answer."""
+
+    def __init__(self, history: History) -> None:
+        self.history, self.pending = history, []
+        self.start = time.perf_counter() - history.elapsed_seconds
+
+    @property
+    def step(self) -> int:
+        """Steps whose losses are known, here or on the device."""
+        return self.history.step + len(self.pending)
+
+    def note(self, losses: dict[str, Tensor], right: dict[str, Tensor]) -> None:
+        """Keep a step's losses and accuracies by head where they are."""
+        self.heads = list(losses)
+        self.pending.append(torch.stack([*losses.values(), *right.values()]).detach())
+
+    def look(self) -> None:
+        """Take all that waits into the history; FloatingPointError if a loss was not finite."""
+        table = torch.stack(self.pending).tolist() if self.pending else []
+        self.pending.clear()
+        for measures in table:
+            self.history.record(self.heads, measures)
+        self.history.elapsed_seconds = seconds = time.perf_counter() - self.start
+        images = self.history.step * self.history.batch_size
+        self.history.images_per_second = images / max(seconds, 1e-9)
+
+    def end_epoch(self, lr: float, validate: Callable[[], dict[str, float]]) -> None:
+        """Add a row, with what `validate` returns; the time that takes is not training's."""
+        start, rows = time.perf_counter(), self.history.rows
+        seconds = start - self.start - sum(row["train_seconds"] for row in rows)
+        more = dict(train_seconds=seconds) | validate()
+        more["valid_seconds"] = time.perf_counter() - start
+        self.start += more["valid_seconds"]
+        self.history.add_row(self.step / self.history.epoch_steps, lr, **more)

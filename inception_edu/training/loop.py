@@ -3,31 +3,18 @@
 import os
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 from inception_edu.data import Dataset
 from inception_edu.losses import head_losses, weighted_sum
-from inception_edu.training.devices import own_random_state, pick_device, pick_precision
-from inception_edu.training.evaluation import Evaluation, evaluate
+from inception_edu.training.devices import left_as_it_was
+from inception_edu.training.evaluation import accuracies
 from inception_edu.training.history import History
-from inception_edu.training.inference import optimise_for_inference
 from inception_edu.training.recipe import Recipe
 from inception_edu.training.run import Run
 
-__all__ = [
-    "Evaluation",
-    "History",
-    "Recipe",
-    "evaluate",
-    "fit",
-    "optimise_for_inference",
-    "pick_device",
-    "pick_precision",
-    "silent",
-]
 
-
-@own_random_state()
+@left_as_it_was()
 def fit(
     model: nn.Module,
     dataset: Dataset,
@@ -43,22 +30,26 @@ def fit(
     `out` is a folder that gets last.pt and best.pt after every epoch; `resume=".../last.pt"` goes
     on from there to the very weights and history of a run that was never interrupted.
     `watch(history, done)` is called every few steps and at the end; without it progress is
-    printed. With `recipe.average` the model ends as the running average of its weights. An
-    interrupt, or a loss that is not finite, ends the run early: `stopped` says why, and the model
-    keeps the last weights that were seen to work.
+    printed. With `recipe.average` the model ends as the running average of its weights. Parts in
+    evaluation mode with frozen weights stay as they are. An interrupt, or a loss that is not
+    finite, ends the run early: `stopped` says why, and the model keeps the last weights that were
+    seen to work.
     """
     watch = watch or print_progress
     run = Run(model, dataset, recipe, device=device, out=out, resume=resume, watch=watch)
+
+    def learn(network: nn.Module, x: Tensor, labels: Tensor) -> tuple[dict, dict]:
+        with run.autocast():
+            outputs = network(x)
+        losses = head_losses(outputs, labels, label_smoothing=recipe.label_smoothing)
+        weighted_sum(losses, recipe.aux_weight).backward()
+        return losses, accuracies(outputs, labels)
+
     try:
         while run.step < run.steps:
             x, labels = run.begin_step()
-            with run.autocast:
-                outputs = run.network(x)
-            losses = head_losses(outputs, labels, label_smoothing=recipe.label_smoothing)
-            loss = weighted_sum(losses, recipe.aux_weight)
-            run.note(outputs, labels, losses)
             run.optimiser.zero_grad()
-            loss.backward()
+            run.note(*run.shares(learn, x, labels))  # each thread learns from a share of the batch
             if recipe.clip:
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             run.optimiser.step()
@@ -77,7 +68,7 @@ def print_progress(history: History, done: bool) -> None:
     if done:
         print(f"\r{history!s:<100}".rstrip(" "), flush=True)
         return
-    share = history.step / history.steps
-    left = history.elapsed_seconds * (1 - share) / share if share else 0
-    bar = "█" * round(20 * share)
+    fraction = history.step / history.steps
+    left = history.elapsed_seconds * (1 - fraction) / fraction if fraction else 0
+    bar = "█" * round(20 * fraction)
     print(f"\r{bar:░<20} {history!s}, {left:.0f} s left".ljust(100), end="", flush=True)

@@ -1,13 +1,16 @@
 """What a training run is told to do, as plain data."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from numbers import Real
+from types import NoneType
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from inception_edu.checks import check_count, check_whole
+from inception_edu.checks import check_whole
 from inception_edu.losses import AUX_WEIGHT
 
 BATCH_SIZE, EPOCHS = 128, 3  # where a recipe does not say
@@ -24,36 +27,74 @@ V3 = dict(
     average=0.9999,
     label_smoothing=0.1,
 )
-CHOICES = {
-    "optimiser": ("sgd", "adamw", "rmsprop"),
-    "schedule": ("linear", "cosine", "constant", "exponential"),
-    "precision": ("auto", "float32", "bfloat16"),
-}
+
+
+OPTIMISERS = ("sgd", "adamw", "rmsprop")
+SCHEDULES = ("linear", "cosine", "constant", "exponential")
+PRECISIONS = ("auto", "float32", "bfloat16")
+LARGEST = {int: 10**12, float: 1e38}  # float32 and a count of steps end here
+
+
+def setting(default: object, help: str, choices: tuple = (), **bounds: float) -> Any:
+    """A field of the recipe: its default, its help on the command line, and what it takes.
+
+    `bounds` of a number are `least`, `above`, `below`. Name and type of the option are the
+    field's; None, where it is the default, means what the help has in brackets.
+    """
+    return field(default=default, metadata=dict(help=help, choices=choices, bounds=bounds))
+
+
+def check_setting(
+    name: str,
+    value: object,
+    kind: type,
+    choices: tuple,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> None:
+    """Raise TypeError or ValueError unless a field of that name takes the value."""
+    if kind is int:
+        check_whole(name, value, least, None if below == math.inf else below - 1)
+    elif kind is bool and not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    elif kind is str and value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    elif kind is float and (isinstance(value, bool) or not isinstance(value, Real)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    elif kind is float and not (least <= value < below and above < value):
+        bounds = {"at least": least, "above": above, "below": below}
+        words = [f"{word} {bound}" for word, bound in bounds.items() if math.isfinite(bound)]
+        raise ValueError(f"{name} must be {' and '.join(words)}, got {value}")
+    if kind in LARGEST and below == math.inf and value >= LARGEST[kind]:
+        raise ValueError(f"{name} must be below {LARGEST[kind]:g}, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides how a network is trained; an error names a value out of range."""
 
-    epochs: int | None = None  # passes over the training part; 3 unless `steps` is given
-    steps: int | None = None  # batches in all, instead of epochs
-    batch_size: int | None = None  # None: 128, or all images where there are fewer
-    optimiser: str = "sgd"  # "sgd" (Nesterov's momentum), "adamw", or "rmsprop" as in [V3]
-    lr: float = 0.2
-    schedule: str = "linear"  # to 0: "linear", "cosine"; "exponential" as in [V3]; "constant"
-    warm_up: float = 0.25  # part of the run in which the rate rises from 0
-    momentum: float = 0.9  # adamw: its first beta
-    epsilon: float = 1.0  # rmsprop alone: added to the root of the mean square
-    clip: float | None = None  # the gradient's norm at most; None: as it is
-    average: float = 0.0  # evaluate a running average of the weights, which keeps this a step
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.0
-    aux_weight: float = AUX_WEIGHT  # of each auxiliary head's loss, where the network has them
-    shift: int = 2  # pixels by which an image is moved at most; 0 leaves it in place
-    flip: bool = True  # mirror half of the images; turn off for digits and text
-    precision: str = "auto"  # "float32", "bfloat16", or "auto": what the hardware has units for
-    validate_every: int | None = None  # steps from row to row of the history; None: an epoch
-    seed: int = 0
+    epochs: int | None = setting(None, "passes over the training part (3)", least=1)
+    steps: int | None = setting(None, "batches in all, instead of epochs", least=1)
+    batch_size: int | None = setting(None, "128, or all images where there are fewer", least=1)
+    optimiser: str = setting("sgd", "with Nesterov's momentum; rmsprop is [V3]'s", OPTIMISERS)
+    lr: float = setting(0.2, "the highest learning rate", above=0)
+    schedule: str = setting("linear", "falls to 0, as cosine; exponential is [V3]'s", SCHEDULES)
+    warm_up: float = setting(0.25, "fraction of the run in which lr rises", least=0, below=1)
+    momentum: float = setting(0.9, "of the gradients; adamw's first beta", least=0, below=1)
+    epsilon: float = setting(1.0, "rmsprop: added to the root of the mean square", above=0)
+    clip: float | None = setting(None, "the gradient's norm at most (not clipped)", above=0)
+    average: float = setting(0.0, "of weights, evaluated; keeps this a step", least=0, below=1)
+    weight_decay: float = setting(5e-4, "pull of every weight towards 0", least=0)
+    label_smoothing: float = setting(0.0, "spread over all classes", least=0, below=1)
+    aux_weight: float = setting(AUX_WEIGHT, "of each auxiliary head's loss", least=0)
+    shift: int = setting(2, "pixels by which images are moved at most; 0: not at all", least=0)
+    flip: bool = setting(True, "mirror half of the images; not for digits and text")
+    precision: str = setting("auto", "auto: what the hardware has units for", PRECISIONS)
+    shares: int = setting(2, "parts of a batch that a CPU computes side by side", least=1)
+    validate_every: int | None = setting(None, "steps between validations (an epoch)", least=1)
+    seed: int = setting(0, "of batches and dropout", least=0, below=2**63)
 
     def __new__(cls, **given: object) -> "Recipe":
         names = [field.name for field in fields(cls)]
@@ -62,28 +103,15 @@ class Recipe:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps", "batch_size", "validate_every"):
-            if getattr(self, name) is not None:
-                check_count(**{name: getattr(self, name)})
+        for one in fields(self):
+            value, kinds = getattr(self, one.name), get_args(one.type) or (one.type,)
+            if value is None and NoneType in kinds:
+                continue
+            choices, bounds = one.metadata["choices"], one.metadata["bounds"]
+            check_setting(one.name, value, kinds[0], choices, **bounds)
+            object.__setattr__(self, one.name, kinds[0](value))  # NumPy's numbers are no JSON
         if self.epochs is not None and self.steps is not None:
             raise ValueError(f"give epochs or steps, got epochs={self.epochs}, steps={self.steps}")
-        check_whole("seed", self.seed, 0, 2**63 - 1)
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                found = getattr(self, name)
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {found!r}")
-        if not 0 < self.lr < math.inf:
-            raise ValueError(f"lr must be above 0, got {self.lr}")
-        for name in ("epsilon", "clip"):
-            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("warm_up", "momentum", "average", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                found = getattr(self, name)
-                raise ValueError(f"{name} must be at least 0 and below 1, got {found}")
-        for name in ("weight_decay", "aux_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
 
     def size_for(self, images: int) -> int:
         """The batch size for a training part of so many images."""
@@ -123,15 +151,16 @@ RMS_DECAY = 0.9  # of rmsprop's mean square ([V3] section 8)
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over all of the model's parameters."""
+    """The recipe's optimiser over the weights of the model that are not frozen."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
     how = dict(lr=recipe.lr, weight_decay=recipe.weight_decay)
     if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(model.parameters(), betas=(recipe.momentum, 0.999), **how)
+        return torch.optim.AdamW(weights, betas=(recipe.momentum, 0.999), **how)
     how["momentum"] = recipe.momentum
     if recipe.optimiser == "rmsprop":  # torch's form; [V3]'s was TensorFlow's, see lesson 08
         own = dict(alpha=RMS_DECAY, eps=recipe.epsilon)
-        return torch.optim.RMSprop(model.parameters(), **own, **how)
-    return torch.optim.SGD(model.parameters(), nesterov=recipe.momentum > 0, **how)
+        return torch.optim.RMSprop(weights, **own, **how)
+    return torch.optim.SGD(weights, nesterov=recipe.momentum > 0, **how)
 
 
 def make_average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
