@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     check_count(top=args.top)
     if args.figure and Path(args.figure).suffix.lower() != ".png":
         raise ValueError(f"figure must be a .png file, got {args.figure!r}")
-    from inception_edu.data.photos import PhotoError, read_photo
+    from inception_edu.data import PhotoError, read_photo
     from inception_edu.predict import load_classifier
 
     classifier = load_classifier(args.checkpoint, device=args.device)
@@ -71,9 +71,11 @@ def each(photos: list[str]) -> list[str]:
     for name in photos:
         matching = [] if Path(name).exists() else sorted(glob(name.replace("[", "[[]")))
         for path in matching or [name]:
-            listed = list_photos(path) if Path(path).is_dir() else None
-            inside = [*listed.paths, *(broken for broken, _ in listed.rejected)] if listed else []
-            paths |= dict.fromkeys(map(str, inside or [path]))
+            inside = [path]
+            if Path(path).is_dir():
+                photos_in = list_photos(path)
+                inside = [*photos_in.paths, *(broken for broken, _ in photos_in.rejected)] or inside
+            paths |= dict.fromkeys(map(str, inside))
     return list(paths)
 
 
@@ -110,7 +112,7 @@ def as_json(predicted: dict[str, Best]) -> str:
 def figure(classifier, predicted: dict[str, Best]) -> bytes:
     """The first photos beside what the network says of them, as a PNG file."""
     from inception_edu import figures
-    from inception_edu.data.photos import read_photo
+    from inception_edu.data import read_photo
     from inception_edu.figures.photos import MOST, draw_predictions, look, size_of
 
     seen = [

@@ -35,7 +35,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         default="fashion_mnist",
-        help="a data set's name, a .npz file, or a folder that `split` made (%(default)s)",
+        help="a data set's name, a .npz file, or a folder of photos (%(default)s)",
     )
     add("--model", default="googlenet-small", help=f"{', '.join(MODELS)} (%(default)s)")
     add(
@@ -62,12 +62,12 @@ def recipe_options(parser: argparse.ArgumentParser) -> None:
     kinds = get_type_hints(Recipe)
     for field in fields(Recipe):
         kind = get_args(kinds[field.name] | None)[0]  # of "int | None" the int
-        choices = "|".join(field.metadata.get("choices", ()))
+        choices = "|".join(field.metadata["choices"])
         reads = dict(type=kind, metavar=choices or ("N" if kind is int else "X"))
         if kind is bool:
             reads = dict(action=argparse.BooleanOptionalAction)
         default = "" if field.default is None else f" ({field.default})"
-        help = (field.metadata.get("help", "") + default).replace("%", "%%").strip()
+        help = (field.metadata["help"] + default).replace("%", "%%")
         group.add_argument("--" + field.name.replace("_", "-"), help=help, **reads)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from inception_edu.checks import check_whole
 from inception_edu.data import Dataset, Split
 from inception_edu.losses import head_logits, logits_of
 from inception_edu.network import Network, Outputs
@@ -125,9 +126,10 @@ def accuracies(outputs: Outputs | Tensor, labels: Tensor) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def check_fits(model: nn.Module, dataset: Dataset, device: torch.device) -> None:
-    """Raise ValueError unless the network, in training mode, can learn from the images: tried with
-    one, so that a network of another size or number of classes fails at once."""
+def check_fits(model: nn.Module, dataset: Dataset, device: torch.device, *, shift: int = 0) -> None:
+    """Raise ValueError unless the network, in training mode, can learn from the images, shifted by
+    so many pixels: tried with one, so that a network of another size or number of classes fails at
+    once."""
     if len(dataset.train) == 0:
         raise ValueError("the training part has 0 images; load the data set with more of them")
     if not any(weight.requires_grad for weight in model.parameters()):
@@ -135,6 +137,7 @@ def check_fits(model: nn.Module, dataset: Dataset, device: torch.device) -> None
             f"the network must have weights that learn, got {type(model).__name__} with all of "
             "them frozen; call requires_grad_(True) on a part of it"
         )
+    check_whole("shift", shift, 0, min(dataset.train.shape[1:]) - 1)
     x, _ = dataset.train.batch(slice(0, 1), device)
     if isinstance(model, Network):
         model.check_input(x)  # aux heads need larger images

@@ -32,6 +32,7 @@ V3 = dict(
 OPTIMISERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("linear", "cosine", "constant", "exponential")
 PRECISIONS = ("auto", "float32", "bfloat16")
+LARGEST = {int: 10**12, float: 1e38}  # float32 and a count of steps end here
 
 
 def setting(default: object, help: str, choices: tuple = (), **bounds: float) -> Any:
@@ -66,6 +67,8 @@ def check_setting(
         bounds = {"at least": least, "above": above, "below": below}
         words = [f"{word} {bound}" for word, bound in bounds.items() if math.isfinite(bound)]
         raise ValueError(f"{name} must be {' and '.join(words)}, got {value}")
+    if kind in LARGEST and below == math.inf and value >= LARGEST[kind]:
+        raise ValueError(f"{name} must be below {LARGEST[kind]:g}, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

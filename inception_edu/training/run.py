@@ -47,7 +47,7 @@ class Run:
             raise ValueError(f"batch_size must be divisible by {self.world} processes, got {size}")
         self.steps, self.every, self.epoch_steps = *recipe.steps_for(n), n // size
         training_mode(model)
-        check_fits(model, dataset, self.device)
+        check_fits(model, dataset, self.device, shift=recipe.shift)
         saved = checkpoints.load_for(self.identity(), resume) if resume is not None else None
         self.saves = out is not None
         self.out = checkpoints.prepare(out, resume) if self.saves and self.rank == 0 else None
