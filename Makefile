@@ -4,6 +4,8 @@
 PYTHON ?= python3
 PY = .venv/bin/python
 ARGS =
+# Two processes, each with whole files: what is slow waits, what is fast does not.
+TOGETHER = -n 2 --dist loadfile
 
 .PHONY: lab restore slides site test filled colab e2e test-all run
 
@@ -16,8 +18,7 @@ restore: .venv/installed
 test: .venv/installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m pytest -q tests
-	$(PY) -m pytest -q --nbval notebooks
+	$(PY) -m pytest -q $(TOGETHER) --nbval tests notebooks
 
 # Lectures and hand-outs, into build/: ARGS="notebooks/NN_name.ipynb" for one lesson.
 slides site: .venv/installed
@@ -27,7 +28,7 @@ slides site: .venv/installed
 filled: .venv/installed
 	@rm -rf build/filled
 	$(PY) -m authoring fill --out build/filled
-	$(PY) -m pytest -q --nbval build/filled
+	$(PY) -m pytest -q $(TOGETHER) --nbval build/filled
 
 # The notebooks as in Colab: the oldest versions, in an environment of their own.
 colab: .venv/installed

@@ -4,6 +4,7 @@ import struct
 import pytest
 import torch
 
+from conftest import solutions_pass
 from inception_edu.data import Dataset, Split
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_00 import pictures
@@ -142,3 +143,7 @@ def test_promise_names_the_best_network_of_the_first_lessons_in_its_title():
     best = max(shared.reached("02"), key=lambda r: r.accuracy)
     assert f'"{100 * best.accuracy:.1f} % in {best.seconds:.0f} seconds' in told
     assert "3 labels" in told
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("00")

@@ -4,6 +4,7 @@ import struct
 import pytest
 import torch
 
+from conftest import solutions_pass
 from inception_edu.cost import conv_cost
 from inception_edu.figures import render
 from inception_edu.googlenet import TABLE_1, Inception
@@ -361,3 +362,7 @@ def test_at_least_four_shapes_are_timed(monkeypatch):
     monkeypatch.setattr(speed, "time_layer", lambda *shape: shape)
     assert speed.time_shapes() == speed.SHAPES
     assert len(speed.SHAPES) >= 4
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("01")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from conftest import moved
+from conftest import moved, solutions_pass
 from inception_edu.cost import conv_cost, layer_table, receptive_field
 from inception_edu.data import Split
 from inception_edu.figures import render
@@ -325,3 +325,7 @@ def test_the_explorers_words_name_the_commonest_mistake():
 
 PAIRS = [(branch, block) for branch in muting.BRANCHES for block in ("all", *muting.BLOCKS)]
 PAIRS.append(("none", "all"))
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("02")

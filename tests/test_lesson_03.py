@@ -6,7 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
-from conftest import moved
+from conftest import moved, solutions_pass
 from inception_edu.cost import layer_table, receptive_field
 from inception_edu.figures import render
 from inception_edu.googlenet import TABLE_1, GoogLeNet
@@ -381,3 +381,7 @@ def test_networks_side_by_side_tell_and_draw_what_was_counted(paper):
     fig = render(detective._draw_networks, tables, (9, 3))
     assert [bar.get_width() for bar in fig.axes[0].patches] == [61.10084, 6.998552]
     assert [text.get_text().strip() for text in fig.axes[1].texts] == ["0.7", "1.6"]
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("03")

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from authoring.measure import table
-from conftest import moved
+from conftest import moved, solutions_pass
 from inception_edu.figures import render
 from inception_edu.googlenet import GoogLeNet, initialise
 from inception_edu.lessons import shared
@@ -431,3 +431,7 @@ def test_the_verdict_names_who_claims_what():
     said = aux_verdict.conclusion(race_of((0.8, 0.7), (0.8, 0.7)), made_up())
     assert said.count("here: ") == 5 and said.count("[V3] section 4") == 2
     assert "regulariser ([V3] section 4)\n    here: open" in said
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("04")

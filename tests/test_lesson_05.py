@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from conftest import moved
+from conftest import moved, solutions_pass
 from inception_edu.data import load
 from inception_edu.figures import render
 from inception_edu.lessons import shared
@@ -368,3 +368,7 @@ def test_flattery_is_that_of_independent_networks_where_they_are():
     assert flattery.flattery_of(right) == pytest.approx(expected, abs=1.2)
     same = right[:1].expand(30, -1)
     assert abs(flattery.flattery_of(same)) < 0.5
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("05")

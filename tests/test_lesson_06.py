@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import conv2d, max_pool2d
 
 from authoring.measure import table
-from conftest import moved
+from conftest import moved, solutions_pass
 from inception_edu.cost import receptive_field
 from inception_edu.figures import render
 from inception_edu.layers import Concat, conv, kernel_size
@@ -344,3 +344,7 @@ def test_the_verdict_has_a_row_for_each_form_and_the_gain_seed_by_seed():
 def test_a_relu_stands_between_only_where_the_form_says_so(form):
     relus = [isinstance(m, nn.ReLU) for m in lesson.factors(4, form).modules()]
     assert sum(relus) == (2 if "ReLU" in form else 1)
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("06")

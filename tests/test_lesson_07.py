@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from authoring.measure import table
-from conftest import moved
+from conftest import moved, solutions_pass
 from inception_edu.figures import render
 from inception_edu.lessons.lesson_07 import (
     calibration,
@@ -410,3 +410,7 @@ def test_the_saved_runs_show_what_the_lesson_says_of_them():
     assert smoothing_verdict.leaning(smoothing_verdict.excess(plain)) == "about right"
     gaps = [sum(calibration.column(runs, "logit gap")) for runs in (plain, smooth)]
     assert 0.4 < gaps[1] / gaps[0] < 0.6
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("07")

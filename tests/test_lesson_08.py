@@ -7,7 +7,7 @@ from torch import nn
 from torchvision import models
 
 from authoring.measure import table
-from conftest import moved
+from conftest import moved, solutions_pass
 from inception_edu.cost import layer_table
 from inception_edu.factorised import AuxHead
 from inception_edu.figures import render
@@ -479,3 +479,7 @@ def test_a_cost_above_the_usual_is_drawn_whole():
 
 def test_the_papers_accuracies_fall_by_little():
     assert list(resolutions.PAPER.items()) == [(299, 76.6), (151, 76.4), (79, 75.2)]
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("08")

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from authoring.notebook import code, read
-from conftest import moved, randomise
+from conftest import moved, randomise, solutions_pass
 from inception_edu import torchvision_weights
 from inception_edu.data import find_photos, load, split
 from inception_edu.figures import render
@@ -583,3 +583,7 @@ def test_strangers_are_of_none_of_the_classes_and_their_confidence_is_told(class
     picture = wrong_inputs.show_sure(found)
     assert len(picture.words.splitlines()) == 6 and "validation photos  40" in picture.words
     assert all(0.25 <= top.min() and top.max() <= 1 for top, _ in found.values())
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("09")

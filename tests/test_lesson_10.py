@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from conftest import solutions_pass
 from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception
 from inception_edu.layers import Concat
 from inception_edu.lessons.lesson_10 import (
@@ -521,3 +522,7 @@ def test_the_plan_shows_every_exhibit_that_has_a_check():
 
 def test_pictures_are_as_large_as_they_are_shown():
     assert struct.unpack(">II", museum.show_plan().png[16:24]) == (1000, 330)
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("10")
