@@ -14,6 +14,7 @@ from inception_edu import files
 from inception_edu.data import Dataset, Split
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.training import Recipe, checkpoints, evaluate, fit
+from inception_edu.training.run import Run
 
 SIDE = 16
 
@@ -114,23 +115,19 @@ def test_weights_alone_do_not_give_the_uninterrupted_run(whole, tmp_path):
     assert not same_weights(run(fresh)[0], whole[1])
 
 
-@pytest.mark.parametrize("lost", ["optimiser", "batches", "random"])
+@pytest.mark.parametrize("lost", ["weights", "optimiser", "batches", "random"])
 def test_each_part_of_a_checkpoint_is_needed_to_go_on_exactly(whole, tmp_path, lost, monkeypatch):
     model = network()
     model.register_forward_pre_hook(interrupt_at(7))
     run(model, out=tmp_path)
 
-    def restore(run, saved):
-        kept = checkpoints.load(tmp_path / "last.pt")
-        run.model.load_state_dict(kept["weights"])
-        if lost != "optimiser":
-            run.optimiser.load_state_dict(kept["optimiser"])
-        if lost != "batches":
-            run.batches.load_state_dict(kept["batches"])
-        if lost != "random":
-            checkpoints.devices.set_random_state(kept["random"], run.device)
+    load = Run.load_state_dict
 
-    monkeypatch.setattr(checkpoints, "restore", restore)
+    def load_without(run, state):
+        fresh = run.state_dict()
+        load(run, state | {lost: fresh[lost]})
+
+    monkeypatch.setattr(Run, "load_state_dict", load_without)
     again, _ = run(network(), out=tmp_path, resume=tmp_path / "last.pt")
     assert not same_weights(again, whole[1])
 

@@ -153,7 +153,7 @@ def test_the_average_is_evaluated_saved_and_what_the_model_ends_as(tmp_path):
     saved = checkpoints.load(tmp_path / "last.pt")
     built = checkpoints.build(saved)
     assert evaluate(built, dataset().valid).loss == found.loss
-    for name, value in plain.state_dict().items():
+    for name, value in plain.named_parameters():
         assert torch.equal(saved["training"][name], value)  # training itself is left alone
     assert not torch.equal(saved["weights"]["head.linear.weight"], plain.head.linear.weight)
 

@@ -1,11 +1,12 @@
 """Train a network; the best epoch on the validation part is tested once. Under torchrun
-(torchrun --nproc-per-node 2 -m inception_edu train ...) the processes share every batch, drawn as
-one process would; batch norm's statistics are then of each process's own share, so with it the
-curve is not that of one process."""
+(torchrun --nproc-per-node 2 -m inception_edu train ...) the processes share every batch: two
+of them compute just what one does in the two shares of its batch, batch norm and dropout
+included."""
 
 import argparse
 import os
 import shlex
+import signal
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -24,10 +25,9 @@ from inception_edu.network import Network
 from inception_edu.predict import Classifier, adopt, starting_point
 from inception_edu.training import History, checkpoints, evaluate, fit, print_progress
 from inception_edu.training.devices import pick_device, rank_and_world
-from inception_edu.training.recipe import Recipe
+from inception_edu.training.recipe import Recipe, for_photos
 
 EXAMPLE = "--epochs 3 --out runs/a"
-PHOTOS = dict(epochs=10, batch_size=32, shift=2, flip=True)  # a folder holds hundreds, not 60,000
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +56,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def recipe_options(parser: argparse.ArgumentParser) -> None:
     """An option for every field of a recipe; None leaves what the model or the recipe says."""
-    folder = ", ".join(f"{name} {value}" for name, value in PHOTOS.items())
-    about = f"Left out, the model's own or the default; for a folder of photos {folder}."
+    folder = ", ".join(f"{name} {value}" for name, value in for_photos(10_000).items())
+    about = f"Left out, the model's own or the default; for a folder of photos {folder}, and of "
+    about += "few photos smaller batches and more epochs."
     group = parser.add_argument_group("recipe", about)
     kinds = get_type_hints(Recipe)
     for field in fields(Recipe):
@@ -97,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
     resume = out / "last.pt" if args.resume and (out / "last.pt").exists() else None
     watch = EpochLines()
     history = fit(network, dataset, recipe, out=out, resume=resume, device=args.device, watch=watch)
+    if distributed.is_initialized() and history.stopped:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # torchrun passes an interrupt on once more
     if rank_and_world()[0] == 0:
         leave(history, network, dataset, out, args)
     if distributed.is_initialized():
@@ -137,7 +140,7 @@ def recipe_for(args: argparse.Namespace, dataset: Dataset, *, tuned: bool) -> Re
     a quarter for a folder, whose batches are, and a tenth for weights that are good already."""
     base, parts = dict(MODELS[args.model].recipe), 1
     if is_folder(args.data):
-        base |= PHOTOS | dict(batch_size=min(PHOTOS["batch_size"], len(dataset.train)))
+        base |= for_photos(len(dataset.train))
         parts = 4
     base["lr"] = base.get("lr", Recipe.lr) / (10 if tuned else parts)
     if args.steps:

@@ -87,7 +87,7 @@ class History:
             words += [f"validation {self.rows[-1]['valid_accuracy']:.1%}"]
         words += [f"{self.elapsed_seconds:.0f} s", f"{self.images_per_second:,.0f} images/s"]
         if self.recipe.batch_size is None and self.batch_size < BATCH_SIZE:
-            words += [f"batches of {self.batch_size}, which is all there is"]
+            words += [f"batches of {self.batch_size}, for images are few"]
         if self.one_share.startswith("the network"):  # device and batches speak for themselves
             words += [f"in one share: {self.one_share}"]
         return ", ".join(words) + (f"; stopped: {self.stopped}" if self.stopped else "")

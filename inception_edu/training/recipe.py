@@ -18,17 +18,9 @@ BATCH_SIZE, EPOCHS = 128, 3  # where a recipe does not say
 ONE_PASS = dict(shift=0, flip=False, weight_decay=2e-4)
 DECAY, DECAY_EPOCHS = 0.94, 2  # the exponential schedule of [V3] section 8
 # [V3] section 8; it names no momentum beside RMSProp, the trainer that was released had 0.9.
-V3 = dict(
-    optimiser="rmsprop",
-    lr=0.045,
-    schedule="exponential",
-    warm_up=0.0,
-    clip=2.0,
-    average=0.9999,
-    label_smoothing=0.1,
-)
-
-
+V3 = dict(optimiser="rmsprop", lr=0.045, schedule="exponential", warm_up=0.0, clip=2.0)
+V3 |= dict(average=0.9999, label_smoothing=0.1)
+FEWEST_BATCHES, SMALLEST_BATCH, FEWEST_STEPS = 4, 8, 100  # where there are few images
 OPTIMISERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("linear", "cosine", "constant", "exponential")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -73,11 +65,15 @@ def check_setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides how a network is trained; an error names a value out of range."""
+    """Everything that decides how a network is trained; an error names a value out of range.
 
-    epochs: int | None = setting(None, "passes over the training part (3)", least=1)
+    Few images, where neither batches nor length are given, are shown in batches that make at least
+    four an epoch, and as often as makes a hundred steps: nothing is learned in three.
+    """
+
+    epochs: int | None = setting(None, "passes over the images (3; more of few)", least=1)
     steps: int | None = setting(None, "batches in all, instead of epochs", least=1)
-    batch_size: int | None = setting(None, "128, or all images where there are fewer", least=1)
+    batch_size: int | None = setting(None, "images in a batch (128; fewer of few)", least=1)
     optimiser: str = setting("sgd", "with Nesterov's momentum; rmsprop is [V3]'s", OPTIMISERS)
     lr: float = setting(0.2, "the highest learning rate", above=0)
     schedule: str = setting("linear", "falls to 0, as cosine; exponential is [V3]'s", SCHEDULES)
@@ -115,17 +111,20 @@ class Recipe:
 
     def size_for(self, images: int) -> int:
         """The batch size for a training part of so many images."""
+        if images == 0:
+            raise ValueError("the training part has 0 images; load the data set with more of them")
         if self.batch_size is not None and self.batch_size > images:
             raise ValueError(
                 f"batch_size must be at most the {images} images of the training part, "
                 f"got {self.batch_size}; leave it out to take what there is"
             )
-        return self.batch_size or min(BATCH_SIZE, images)
+        return self.batch_size or smaller_batches(BATCH_SIZE, images)
 
     def steps_for(self, images: int) -> tuple[int, int]:
         """Steps of the whole run, and from one row of the history to the next."""
         epoch = images // self.size_for(images)
-        return self.steps or (self.epochs or EPOCHS) * epoch, self.validate_every or epoch
+        epochs = self.epochs or more_epochs(EPOCHS, epoch)
+        return self.steps or epochs * epoch, self.validate_every or epoch
 
     def lr_at(self, step: int, steps: int, epoch_steps: int | None = None) -> float:
         """The learning rate of `step`, 1 to `steps`: linearly up to `lr`, then as scheduled.
@@ -145,6 +144,22 @@ class Recipe:
         if self.schedule == "cosine":
             left = (1 - math.cos(math.pi * left)) / 2
         return self.lr * left
+
+
+def smaller_batches(size: int, images: int) -> int:
+    """`size`, or where images are few what makes four batches of them, of at least 8 images."""
+    return min(size, images, max(SMALLEST_BATCH, images // FEWEST_BATCHES))
+
+
+def more_epochs(epochs: int, epoch_steps: int) -> int:
+    """`epochs`, or where they have few steps as many as make a hundred."""
+    return max(epochs, math.ceil(FEWEST_STEPS / epoch_steps))
+
+
+def for_photos(images: int) -> dict:
+    """What a folder of so many photos is trained with: it holds hundreds, not 60,000."""
+    size = smaller_batches(32, images)
+    return dict(epochs=more_epochs(10, images // size), batch_size=size, shift=2, flip=True)
 
 
 RMS_DECAY = 0.9  # of rmsprop's mean square ([V3] section 8)

@@ -59,8 +59,8 @@ class Shares:
         else:
             for network, buffers in zip(self.networks[1:], self.buffers[1:], strict=True):
                 network.zero_grad()
-                if buffers:
-                    torch._foreach_copy_(buffers, self.buffers[0])
+                for buffer, first in zip(buffers, self.buffers[0], strict=True):
+                    buffer.copy_(first)
             futures = [self.pool.submit(learn, *part) for part in parts]
             try:
                 results = [future.result() for future in futures]
