@@ -1,19 +1,14 @@
-"""GoogLeNet, the first Inception network.
-
-[G] Szegedy et al., "Going deeper with convolutions", arXiv:1409.4842. The paper's Table 1 stands
-here as data; the block and the network below read it.
-"""
+"""GoogLeNet, the first Inception network: [G] Szegedy et al., "Going deeper with convolutions",
+arXiv:1409.4842. The paper's Table 1 stands here as data; the block and the network read it."""
 
 from collections import OrderedDict
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import avg_pool3d, pad
+from torch import nn
 
 from inception_edu.checks import check_choice
-from inception_edu.layers import AuxPool, Concat, chain, channels, classifier, conv, scale, stack
-from inception_edu.network import Network, Outputs as Outputs
+from inception_edu.layers import AuxPool, Concat, LocalRespNorm, classifier, conv, scale, stack
+from inception_edu.network import Network, Outputs as Outputs, initialise
 
 
 class Row(NamedTuple):
@@ -40,8 +35,7 @@ class Row(NamedTuple):
 
     def scaled(self, width: float) -> "Row":
         """The row with its six channel counts multiplied by `width`, each at least 1."""
-        names = ("n1x1", "n3x3_reduce", "n3x3", "n5x5_reduce", "n5x5", "pool_proj")
-        return self._replace(**{name: scale(getattr(self, name), width) for name in names})
+        return self._replace(**{n: scale(getattr(self, n), width) for n in self._fields[5:11]})
 
 
 TABLE_1 = {
@@ -109,106 +103,65 @@ class AuxHead(nn.Sequential):
         super().__init__(layers)
 
 
-AUX = {"aux1": "4a", "aux2": "4d"}  # aux head -> the block whose output it reads
-
-
 class Variant(NamedTuple):
-    """What sets a variant apart; the defaults are the paper's. GOOGLENET["small"]._replace(k5=3) is
-    one more, to be given to GoogLeNet as it is or by a name in the table below."""
+    """What sets a variant apart; the defaults are the paper's. A new one is one more entry of the
+    table below, or GOOGLENET["small"]._replace(k5=3), given to GoogLeNet as it is."""
 
     full_stem: bool = True  # that of Table 1; else one for images of 28 to 64 pixels
     lrn: bool = True  # local response norm in the stem ([G] Figure 3)
     norm: bool = False  # batch norm; without it every convolution has a bias
     k5: int = 5  # kernel in the branch that Table 1 calls 5x5
     pool4: int = 3  # window of the last max pool
-    ceil: bool = True  # max pools between blocks round the side up; else they pad by 1
+    edge: dict = dict(ceil_mode=True)  # how max pools between blocks treat the grid's edge
     dropout: float = 0.4
     adaptive: bool = False  # aux heads pool adaptively at every size
     size: int = 224  # pixels of a side, of the images that the network is made for
     min_sizes: tuple[int, int] = (31, 63)  # smallest image, without and with aux heads at work
     advice: str = 'enlarge them, or use variant "small", made for 28 to 64 pixels'
 
-    def max_pool(self, k: int = 3, stride: int = 2) -> nn.MaxPool2d:
-        """The pools between blocks: (n, c, h, w) -> (n, c, h / stride, w / stride)."""
-        return nn.MaxPool2d(k, stride, padding=0 if self.ceil else 1, ceil_mode=self.ceil)
-
 
 GOOGLENET = {
     "paper": Variant(),
     "torchvision": Variant(lrn=False, norm=True, k5=3, pool4=2, dropout=0.2, adaptive=True,
                            min_sizes=(15, 63)),
-    "small": Variant(full_stem=False, lrn=False, norm=True, ceil=False, dropout=0.0, size=28,
-                     min_sizes=(9, 13), advice="enlarge them"),
+    "small": Variant(full_stem=False, lrn=False, norm=True, edge=dict(padding=1), dropout=0.0,
+                     size=28, min_sizes=(9, 13), advice="enlarge them"),
 }  # fmt: skip
-
-
-class LocalResponseNorm(nn.LocalResponseNorm):
-    """As in torch, whose own has no bfloat16 kernel on the CPU and branches on a traced size."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide, after = _wide(x), (self.size - 1) // 2
-        squares = pad((wide * wide).unsqueeze(1), (0, 0, 0, 0, self.size // 2, after))
-        mean = avg_pool3d(squares, (self.size, 1, 1), stride=1).squeeze(1)  # over near channels
-        return (wide / (self.k + self.alpha * mean) ** self.beta).to(x.dtype)
-
-
-@torch.fx.wrap  # the precision is known when it runs, not when it is traced
-def _wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def stem(c_in: int, width: float, variant: Variant) -> nn.Sequential:
     """Table 1 up to block 3a: (n, c_in, h, w) -> (n, 192 width, h/8, w/8); h/2, w/2 if small."""
-    row1, row2 = TABLE_1["conv1"], TABLE_1["conv2"]
+    row1, row2, norm, edge = TABLE_1["conv1"], TABLE_1["conv2"], variant.norm, variant.edge
     c1, reduce, c2 = (scale(c, width) for c in (row1.output[2], row2.n3x3_reduce, row2.n3x3))
-    norm, lrn1, lrn2 = variant.norm, {}, {}
-    if variant.lrn:
-        lrn1, lrn2 = dict(norm1=LocalResponseNorm(5)), dict(norm2=LocalResponseNorm(5))  # [CAFFE]
-    if not variant.full_stem:
-        return chain(
-            conv1=conv(c_in, c1, 3, norm=norm),
+    lrn1, lrn2 = ({f"norm{i}": LocalRespNorm(5)} if variant.lrn else {} for i in (1, 2))
+    if variant.full_stem:
+        layers = OrderedDict(
+            conv1=conv(c_in, c1, row1.patch, row1.stride, norm=norm),  # 224x224 -> 112x112
+            pool1=nn.MaxPool2d(3, 2, **edge),  # 112x112 -> 56x56
             **lrn1,
-            conv2=conv(c1, c2, 3, norm=norm),
+            conv2_reduce=conv(c1, reduce, 1, norm=norm),
+            conv2=conv(reduce, c2, row2.patch, norm=norm),
             **lrn2,
-            pool=variant.max_pool(),  # 28x28 -> 14x14
+            pool2=nn.MaxPool2d(3, 2, **edge),  # 56x56 -> 28x28
         )
-    return chain(
-        conv1=conv(c_in, c1, row1.patch, row1.stride, norm=norm),  # 224x224 -> 112x112
-        pool1=variant.max_pool(),  # 112x112 -> 56x56
-        **lrn1,
-        conv2_reduce=conv(c1, reduce, 1, norm=norm),
-        conv2=conv(reduce, c2, row2.patch, norm=norm),
-        **lrn2,
-        pool2=variant.max_pool(),  # 56x56 -> 28x28
-    )
+    else:
+        layers = OrderedDict(conv1=conv(c_in, c1, 3, norm=norm), **lrn1)
+        layers.update(conv2=conv(c1, c2, 3, norm=norm), **lrn2, pool=nn.MaxPool2d(3, 2, **edge))
+    return nn.Sequential(layers)
 
 
 def blocks(c_in: int, width: float, variant: Variant = GOOGLENET["small"]) -> nn.Sequential:
     """Table 1 from 3a to 5b, max pools included: (n, c_in, h, w) -> (n, 1024 width, h/4, w/4)."""
     body = nn.Sequential()
-    names = list(TABLE_1)
-    for name in names[names.index("3a") : names.index("5b") + 1]:
-        row = TABLE_1[name].scaled(width)
+    for name, row in list(TABLE_1.items())[4:15]:
         if row.type == "max pool":
             k = variant.pool4 if name == "pool4" else row.patch
-            body.add_module(name, variant.max_pool(k, row.stride))
+            body.add_module(name, nn.MaxPool2d(k, row.stride, **variant.edge))
         else:
+            row = row.scaled(width)
             body.add_module(name, Inception(c_in, row, norm=variant.norm, k5=variant.k5))
             c_in = row.c_out
     return body
-
-
-def initialise(model: nn.Module, nonlinearity: str = "linear", bias: float = 0.2) -> None:
-    """Start weights as [CAFFE] does: uniform, variance 1 / inputs; biases 0.2, classifiers' 0.
-
-    [G] is silent; from PyTorch's own start this net without batch norm stays at chance. With
-    "relu" the variance is 2 / inputs.
-    """
-    for name, layer in model.named_modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_uniform_(layer.weight, nonlinearity=nonlinearity)
-            if layer.bias is not None:
-                nn.init.constant_(layer.bias, 0.0 if name.endswith("linear") else bias)
 
 
 class GoogLeNet(Network):
@@ -220,7 +173,7 @@ class GoogLeNet(Network):
     number of input channels, and an image below `min_size` pixels.
     """
 
-    reads = AUX
+    reads = {"aux1": "4a", "aux2": "4d"}
 
     def __init__(
         self,
@@ -238,11 +191,10 @@ class GoogLeNet(Network):
         self.size, self.min_sizes, self.advice = variant.size, variant.min_sizes, variant.advice
         self.stem = stem(in_channels, width, variant)
         self.body = blocks(scale(TABLE_1["conv2"].n3x3, width), width, variant)
-        self.head = classifier(channels(self.body, 0), num_classes, variant.dropout)
+        self.head = classifier(TABLE_1["5b"].scaled(width).c_out, num_classes, variant.dropout)
         options = dict(norm=variant.norm, width=width, adaptive=variant.adaptive)
         self.aux = nn.ModuleDict()
-        for name, block in AUX.items() if aux else ():
-            c = channels(self.body.get_submodule(block), 0)
-            self.aux[name] = AuxHead(c, num_classes, **options)
+        for name, block in self.reads.items() if aux else ():
+            self.aux[name] = AuxHead(TABLE_1[block].scaled(width).c_out, num_classes, **options)
         if not variant.norm:
             initialise(self)

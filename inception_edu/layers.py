@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, avg_pool3d, pad
 
 from inception_edu.checks import check_count
 
@@ -60,18 +60,18 @@ def conv(
     """
     check_count(c_in=c_in, c_out=c_out, stride=stride)
     kernel_size(k)
-    pad = same_padding(k) if padding == "same" else padding
+    around = same_padding(k) if padding == "same" else padding
     after = dict(norm=nn.BatchNorm2d(c_out, eps=1e-3)) if norm else {}
     after |= dict(relu=nn.ReLU()) if relu else {}
-    return chain(conv=nn.Conv2d(c_in, c_out, k, stride, pad, bias=not norm), **after)
+    return chain(conv=nn.Conv2d(c_in, c_out, k, stride, around, bias=not norm), **after)
 
 
 def stack(c_in: int, *layers: tuple, norm: bool = True, padding: int = 0) -> nn.Sequential:
     """Convolutions in a row: (channels, kernel), or (channels, kernel, stride) with `padding`."""
     convs = nn.Sequential()
     for c_out, k, *stride in layers:
-        pad = padding if stride else "same"
-        convs.append(conv(c_in, c_out, k, *stride, padding=pad, norm=norm))
+        around = padding if stride else "same"
+        convs.append(conv(c_in, c_out, k, *stride, padding=around, norm=norm))
         c_in = c_out
     return convs
 
@@ -136,6 +136,21 @@ def _aux_pool(x: Tensor, side: int, adaptive: bool, exact: bool) -> Tensor:
     least = 3 * side + 2  # (least - 5) / 3 + 1 = side
     fits = all(n >= least and (n <= least + 2 or not exact) for n in x.shape[2:])
     return avg_pool2d(x, 5, 3) if fits and not adaptive else adaptive_avg_pool2d(x, side)
+
+
+class LocalRespNorm(nn.LocalResponseNorm):
+    """As torch's, which has no bfloat16 kernel on the CPU and branches on a traced image's size."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide, after = _wide(x), (self.size - 1) // 2
+        squares = pad((wide * wide).unsqueeze(1), (0, 0, 0, 0, self.size // 2, after))
+        mean = avg_pool3d(squares, (self.size, 1, 1), stride=1).squeeze(1)  # over near channels
+        return (wide / (self.k + self.alpha * mean) ** self.beta).to(x.dtype)
+
+
+@torch.fx.wrap  # the precision is known when it runs, not when it is traced
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def channels(module: nn.Module, c_in: int) -> int:

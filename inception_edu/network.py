@@ -107,3 +107,16 @@ def _check_images(x: Tensor, channels: int, least: int, heads: str, advice: str)
             f"images must be at least {least} x {least} pixels{heads}, "
             f"got {x.shape[2]} x {x.shape[3]}; {advice}"
         )
+
+
+def initialise(model: nn.Module, nonlinearity: str = "linear", bias: float = 0.2) -> None:
+    """Start weights as [CAFFE] does: uniform, variance 1 / inputs; biases 0.2, classifiers' 0.
+
+    [G] is silent; from PyTorch's own start this net without batch norm stays at chance. With
+    "relu" the variance is 2 / inputs.
+    """
+    for name, layer in model.named_modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity=nonlinearity)
+            if layer.bias is not None:
+                nn.init.constant_(layer.bias, 0.0 if name.endswith("linear") else bias)

@@ -36,7 +36,7 @@ def googlenet_layers() -> dict[str, str]:
     for block in (name for name, row in googlenet.TABLE_1.items() if row.type == "inception"):
         for i, ours in enumerate(branches, 1):
             layers[f"body.{block}.{ours}"] = f"inception{block}.branch{i}"
-    for head in googlenet.AUX:
+    for head in GoogLeNet.reads:
         for ours, theirs in {"conv": "conv", "hidden": "fc1", "linear": "fc2"}.items():
             layers[f"aux.{head}.{ours}"] = f"{head}.{theirs}"
     return layers

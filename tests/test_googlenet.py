@@ -10,7 +10,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from conftest import refused
 from inception_edu.cost import layer_table, receptive_field
 from inception_edu.googlenet import (
-    AUX,
     GOOGLENET,
     TABLE_1,
     AuxHead,
@@ -491,16 +490,16 @@ def test_aux1_does_not_depend_on_block_4b_and_aux2_does(variant):
 
 
 def test_aux_heads_read_4a_and_4d():
-    assert AUX == {"aux1": "4a", "aux2": "4d"}
+    assert GoogLeNet.reads == {"aux1": "4a", "aux2": "4d"}
     model, read = narrow(aux=True).train(), {}
-    for head, block in AUX.items():
+    for head, block in GoogLeNet.reads.items():
         block = model.body.get_submodule(block)
         block.register_forward_hook(lambda m, i, out, head=head: read.update({f"{head} out": out}))
         model.aux[head].register_forward_hook(
             lambda m, i, out, head=head: read.update({f"{head} in": i[0]})
         )
     model(torch.randn(2, 1, 28, 28))
-    assert all(read[f"{head} out"] is read[f"{head} in"] for head in AUX)
+    assert all(read[f"{head} out"] is read[f"{head} in"] for head in GoogLeNet.reads)
 
 
 @pytest.mark.parametrize(
@@ -617,7 +616,12 @@ FIELDS = {  # field -> a value that differs from the variant's, and what that do
     "norm": (lambda v: not v.norm, has(nn.BatchNorm2d)),
     "k5": (lambda v: 7, lambda m: m.body.get_submodule("5b").branch5x5[1].conv.kernel_size[0]),
     "pool4": (lambda v: 4, lambda m: m.body.pool4.kernel_size),
-    "ceil": (lambda v: not v.ceil, lambda m: all(p.ceil_mode and not p.padding for p in pools(m))),
+    "edge": (
+        lambda v: dict(padding=1, ceil_mode=True),
+        lambda m: dict(
+            padding=min(p.padding for p in pools(m)), ceil_mode=all(p.ceil_mode for p in pools(m))
+        ),
+    ),
     "dropout": (lambda v: 0.1, lambda m: sum(d.p for d in m.head if isinstance(d, nn.Dropout))),
     "adaptive": (lambda v: not v.adaptive, lambda m: m.aux.aux2.pool.adaptive),
     "size": (lambda v: 99, lambda m: m.size),

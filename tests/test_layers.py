@@ -120,10 +120,15 @@ def test_pair_gives_height_and_width():
     assert kernel_size(5) == (5, 5)
 
 
-@pytest.mark.parametrize("value", [1, 7, np.int64(3)])
+@pytest.mark.parametrize("value", [1, 7, np.int64(3), np.array(3), torch.tensor(3)])
 def test_whole_numbers_of_any_kind_are_counts(value):
     check_count(a=value, b=value)
-    check_whole("a", value, 1, 7)
+    assert type(check_whole("a", value, 1, 7)) is int
+
+
+@pytest.mark.parametrize("value", [torch.tensor(3.0), torch.tensor(True), np.True_, np.ones(1)])
+def test_scalars_that_are_no_whole_numbers_are_refused(value):
+    refused(TypeError, lambda: check_count(a=value), "a must be a whole number of at least 1")
 
 
 def test_check_count_names_the_first_bad_value_and_check_whole_both_limits():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -70,6 +71,15 @@ def test_training_network_is_taught_by_all_heads_and_evaluated_by_one():
 def test_bad_weight_is_named(weight):
     with pytest.raises(ValueError, match=f"aux_weight must be at least 0 and finite, got {weight}"):
         weighted_sum(dict(main=torch.tensor(1.0)), weight)
+
+
+def test_weight_and_smoothing_may_be_scalars_of_numpy_or_torch(three):
+    plain = loss_with_aux(*three, aux_weight=0.5, label_smoothing=0.25)
+    for scalar in (np.float32, torch.tensor):
+        assert loss_with_aux(*three, aux_weight=scalar(0.5), label_smoothing=scalar(0.25)) == plain
+    assert plain != loss_with_aux(*three, aux_weight=0.5)
+    with pytest.raises(TypeError, match="aux_weight must be a number at least 0 and finite"):
+        loss_with_aux(*three, aux_weight="0.3")
 
 
 @pytest.mark.parametrize("eps", [-0.1, 1, 1.5])

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -103,7 +104,17 @@ def test_eps_outside_0_to_1_is_refused(eps):
     refused(ValueError, lambda: smoothed_targets(torch.tensor([0]), 3, eps), *words)
 
 
-@pytest.mark.parametrize("eps", ["0.1", None, True])
+@pytest.mark.parametrize("scalar", [np.float32, np.array, torch.tensor])
+def test_eps_may_be_a_scalar_of_numpy_or_torch_and_is_kept_as_pythons(scalar):
+    loss, labels, logits = LabelSmoothingCrossEntropy(scalar(0.5)), torch.tensor([1]), torch.eye(3)
+    assert type(loss.eps) is float
+    assert torch.equal(smoothed_targets(labels, 3, scalar(0.5)), smoothed_targets(labels, 3, 0.5))
+    assert loss(logits[:1], labels) == LabelSmoothingCrossEntropy(0.5)(logits[:1], labels)
+    words = "eps must be at least 0 and below 1"
+    refused(ValueError, lambda: LabelSmoothingCrossEntropy(scalar(1.5)), words)
+
+
+@pytest.mark.parametrize("eps", ["0.1", None, True, [0.1], np.array([0.1]), 1j])
 def test_eps_that_is_no_number_is_refused(eps):
     refused(TypeError, lambda: LabelSmoothingCrossEntropy(eps), "eps must be a number")
 
@@ -141,6 +152,7 @@ def test_logits_weights_and_forms_that_cannot_be_are_refused():
     labels, loss = torch.tensor([0, 1]), LabelSmoothingCrossEntropy()
     refused(ValueError, lambda: loss(torch.zeros(3), labels), "logits must be", "(3,)")
     refused(ValueError, lambda: loss(torch.zeros(2, 3).long(), labels), "logits must be")
+    refused(ValueError, lambda: loss([[0.0, 1.0]], labels), "logits must be", "got a list")
     refused(ValueError, lambda: loss(torch.zeros(3, 3), labels), "3 rows of logits and 2 labels")
     weighted = LabelSmoothingCrossEntropy(weight=torch.ones(4))
     refused(ValueError, lambda: weighted(torch.zeros(2, 3), labels), "weight must have shape (3,)")
