@@ -9,7 +9,7 @@ import ipywidgets
 from IPython.display import display
 
 from inception_edu.checks import check_choice
-from inception_edu.figures import Draw, describe, draw_curves, picture_bundle, png, render
+from inception_edu.figures import Draw, Easel, describe, draw_curves, picture_bundle, png, render
 from inception_edu.training.history import History
 
 WHILE_TRAINING = "While the training runs, its curves are drawn here."
@@ -42,6 +42,7 @@ class Explorer:
         self.moves = moves or next(iter(controls))
         check_choice("moves", self.moves, controls)
         self._compute, self._draw, self._words = compute, draw, words
+        self._easel = Easel(size)
         # Both width and height are set: the cell keeps its height while a picture is replaced.
         width, height = (str(round(inches * 100)) for inches in size)
         self.picture = ipywidgets.Image(format="png", width=width, height=height)
@@ -66,7 +67,7 @@ class Explorer:
     def update(self) -> None:
         """Compute, draw and tell again from the controls' values."""
         data = self._compute(**self.values)
-        fig = render(self._draw, data, self.size)
+        fig = self._easel.draw(self._draw, data)
         self.png, self.words, drawn = png(fig), self._words(data), describe(fig)
         chosen = ", ".join(
             f"{control.description} = {control.value}" for control in self.controls.values()

@@ -12,6 +12,7 @@ from inception_edu.figures.picture import (
     HEAD_COLOURS as HEAD_COLOURS,
     STYLE as STYLE,
     Draw as Draw,
+    Easel as Easel,
     Picture as Picture,
     describe as describe,
     picture_bundle as picture_bundle,

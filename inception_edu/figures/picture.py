@@ -7,12 +7,16 @@ explorers. The words are what strict nbval compares and what a screen reader rea
 import base64
 import io
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
+
+from inception_edu.figures.places import Places
 
 # Okabe and Ito's palette, told apart by the colour-blind; one colour per branch everywhere.
 COLOURS = {
@@ -55,28 +59,33 @@ STYLE = {
 Draw = Callable[[Figure, object], None]
 
 
-@contextmanager
-def styled() -> Iterator[None]:
-    """This project's style; letters that its font lacks are boxes, not warnings on stderr."""
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        yield
+class Easel:
+    """Draws one figure after the other, all of `size` inches, in this project's style."""
+
+    def __init__(self, size: tuple[float, float]) -> None:
+        self._how = dict(figsize=size, dpi=100, layout=Places())
+        self._canvas = FigureCanvasAgg(Figure(**self._how))
+
+    def draw(self, draw: Draw, data: object) -> Figure:
+        """The Figure that `draw(fig, data)` fills, drawn; the next one takes its canvas over."""
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it draws a box
+            fig = self._canvas.figure = Figure(**self._how)
+            fig.set_canvas(self._canvas)  # which remembers the sizes of texts and parsed formulas
+            draw(fig, data)
+            self._canvas.draw()
+        return fig
 
 
 def render(draw: Draw, data: object, size: tuple[float, float]) -> Figure:
-    """The Figure of `size` inches that `draw(fig, data)` fills, in this project's style."""
-    with styled():
-        fig = Figure(figsize=size, dpi=100, layout="constrained")
-        draw(fig, data)
-        fig.canvas.draw()
-    return fig
+    """The Figure of `size` inches that `draw(fig, data)` fills, in this project's style, drawn."""
+    return Easel(size).draw(draw, data)
 
 
 def png(fig: Figure) -> bytes:
-    """The figure as PNG, without the date and version that would change its bytes."""
-    buffer = io.BytesIO()
-    with styled():
-        fig.savefig(buffer, format="png", metadata={"Software": None})
+    """The figure as it was drawn, as PNG; `savefig` would lay it out and draw it twice more."""
+    buffer, pixels = io.BytesIO(), np.asarray(fig.canvas.buffer_rgba())[..., :3]
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -101,15 +101,16 @@ def draw_staircase(ax: Axes, parts: list[Stage], *, shapes: bool = True) -> None
         label = f"{part.side}\nx{part.output[2]}" if shapes else f"{part.side}"
         ax.text(x, part.side * 1.08, label, ha="center", va="bottom", fontsize=10)
     _name_parts(ax, parts)
-    ax.set(yscale="log", ylim=(0.7, 900), xlim=(-0.6, len(parts) - 0.4))
+    ax.set_yscale("log")
+    ax.minorticks_off()  # they would take a tenth of the time of an explorer's step
+    ax.set(ylim=(0.7, 900), xlim=(-0.6, len(parts) - 0.4))
     ax.set(yticks=(1, 10, 100), yticklabels=("1", "10", "100"), ylabel="side of the grid")
 
 
 def _name_parts(ax: Axes, parts: list[Stage]) -> None:
-    ax.set_xticks(range(len(parts)), [part.name for part in parts])
-    ax.tick_params("x", rotation=55, labelsize=10.5, pad=1)
-    for label in ax.get_xticklabels():
-        label.set(ha="right", rotation_mode="anchor")
+    ax.tick_params("x", pad=1)
+    aslant = dict(rotation=55, ha="right", rotation_mode="anchor", fontsize=10.5)
+    ax.set_xticks(range(len(parts)), [part.name for part in parts], **aslant)
 
 
 def legend_of(fig: Figure, colours: dict[str, str]) -> None:
