@@ -1,32 +1,46 @@
-"""How fast this machine trains and infers here, beside what everyone writes, in one run.
-
-What is compared takes turns, so that a slow moment of the machine meets both sides.
+"""How fast this machine trains and infers here: beside what everyone writes, and beside others that
+want its cores. What is compared takes turns, so that a slow moment of the machine meets both sides.
 """
 
 import argparse
+import os
 import statistics
-import time
-from collections.abc import Callable
-from dataclasses import replace
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
-from torchvision.transforms import v2
 
 from inception_edu.cost import text_table
 from inception_edu.data import Dataset, Split, load
 from inception_edu.googlenet import GoogLeNet
+from inception_edu.lessons.lesson_05.pace import PlainImages, fit_only, speeds
 from inception_edu.torchvision_weights import from_torchvision
-from inception_edu.training import Recipe, fit, silent
+from inception_edu.training import Recipe
 from inception_edu.training.checkpoints import versions
 from inception_edu.training.devices import hardware, pick_device, pick_precision
 from inception_edu.training.inference import optimise_for_inference
 
 EXAMPLE = "--device cpu"
+NEIGHBOURS = {  # what else a machine may be doing, as a script that says when it has begun
+    "beside a busy process": "print('on', flush=True)\nwhile True: pass",
+    "beside another training": """
+import torch
+from inception_edu.googlenet import GoogLeNet
+network = GoogLeNet("small", num_classes=10, in_channels=1, aux=False, width=1 / 8)
+optimiser = torch.optim.SGD(network.parameters(), lr=0.01)
+print("on", flush=True)
+while True:
+    network(torch.randn(128, 1, 28, 28)).logits.logsumexp(1).mean().backward()
+    optimiser.step()
+""",
+}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -37,23 +51,6 @@ def run(args: argparse.Namespace) -> int:
     """Print the tables."""
     print(measure(device=args.device))
     return 0
-
-
-class PlainImages(torch.utils.data.Dataset):
-    """A split image by image, through torchvision's transforms: the way tutorials read data."""
-
-    def __init__(self, split: Split, recipe: Recipe) -> None:
-        self.split, side = split, split.images.shape[2]
-        steps = [v2.ToPILImage(), v2.RandomCrop(side, padding=recipe.shift, padding_mode="edge")]
-        steps += [v2.RandomHorizontalFlip()] if recipe.flip else []
-        steps += [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
-        self.transform = v2.Compose([*steps, v2.Normalize(split.mean, split.std)])
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        return self.transform(self.split.images[i]), int(self.split.labels[i])
 
 
 def plain_loop(
@@ -78,20 +75,13 @@ def plain_loop(
                 return losses
 
 
-def fit_only(model: nn.Module, dataset: Dataset, recipe: Recipe, device: str = "auto") -> int:
-    """`fit` without validation; returns how many images it took."""
-    valid = dataset.valid
-    nothing = replace(valid, images=valid.images[:0], labels=valid.labels[:0])
-    history = fit(model, replace(dataset, valid=nothing), recipe, device=device, watch=silent)
-    return history.step * history.batch_size
-
-
 def training_calls(
     dataset: Dataset, device: str, *, size: int, steps: int, width: float
 ) -> dict[str, Callable[[], int]]:
-    """By name, a run of `steps` batches that returns how many images it took; same network."""
+    """By name, a run of `steps` batches in float32 that returns how many images it took; the same
+    network each time."""
     train, target = dataset.train, pick_device(device)
-    told = Recipe(steps=steps, batch_size=size, lr=0.05)
+    told = Recipe(steps=steps, batch_size=size, lr=0.05, precision="float32")
     shape = dict(num_classes=len(dataset.classes), in_channels=len(dataset.mean), width=width)
 
     def plain(size: int) -> int:
@@ -109,6 +99,33 @@ def training_calls(
         "plain loop, batch 40": lambda: plain(40),
         f"this loop, batch {size}": ours,
     }
+
+
+@contextmanager
+def beside(script: str) -> Iterator[None]:
+    """Another Python process runs a script meanwhile, from when it says that it has begun; it is
+    ended whatever happens. Its PyTorch has the threads that it has where nothing is set."""
+    default = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], env=default, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        if not process.stdout.readline():
+            raise OSError("the process that was to keep a core busy ended before it began")
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def among_neighbours(call: Callable[[], int], repeats: int) -> dict[str, list[float]]:
+    """Images per second of a call, alone and beside each kind of neighbour."""
+    found = {"alone": speeds({"": call}, repeats)[""]}
+    for name, script in NEIGHBOURS.items():
+        with beside(script):
+            found[name] = speeds({"": call}, repeats)[""]
+    return found
 
 
 def inference_calls(device: torch.device, *, size: int, n: int) -> dict[str, Callable[[], int]]:
@@ -132,18 +149,6 @@ def inference_calls(device: torch.device, *, size: int, n: int) -> dict[str, Cal
     return {name: partial(run, model) for name, model in models.items()}
 
 
-def speeds(calls: dict[str, Callable[[], int]], repeats: int) -> dict[str, list[float]]:
-    """Images per second of every call, taking turns; a first round is not counted."""
-    found = {name: [] for name in calls}
-    for turn in range(repeats + 1):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            images = call()
-            if turn:
-                found[name].append(images / (time.perf_counter() - start))
-    return found
-
-
 def words(title: str, found: dict[str, list[float]]) -> str:
     """A table of speeds, and how many times faster each is than the first, turn by turn."""
     rows = [(title, "images/s", "least", "most", "times the first")]
@@ -158,16 +163,18 @@ def words(title: str, found: dict[str, list[float]]) -> str:
 def measure(
     *, device: str = "auto", repeats: int = 3, steps: int = 12, width: float = 1 / 4
 ) -> str:
-    """Time training and inference; about two minutes on 2 CPU cores."""
+    """Time training and inference; about three minutes on 2 CPU cores."""
     target = pick_device(device)
     about = ", ".join(f"{name} {version}" for name, version in versions().items())
     size, data = 512 if target.type == "cuda" else 128, load("fashion_mnist")
     training = training_calls(data, device, size=size, steps=steps, width=width)
+    *_, ours = training.values()
     inference = inference_calls(target, size=224, n=16)
     return "\n".join(
         [
             f"{hardware(target)}, {pick_precision(target)}; {about}; median of {repeats} turns",
-            words(f"training, GoogLeNet at {width:g} width, 28 px", speeds(training, repeats)),
+            words(f"training in float32, GoogLeNet at {width:g} width", speeds(training, repeats)),
+            words("this loop among neighbours", among_neighbours(ours, repeats)),
             words("inference, GoogLeNet, 224 px, batch 16", speeds(inference, 2 * repeats)),
         ]
     )

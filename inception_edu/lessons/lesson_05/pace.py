@@ -1,24 +1,43 @@
 """Lesson 05: images a second, from the loop that everyone writes to the package's own."""
 
 import statistics
+import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
 from matplotlib.figure import Figure
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
+from torchvision.transforms import v2
 
-from inception_edu.commands.bench import fit_only, speeds
 from inception_edu.cost import text_table
-from inception_edu.data import Batches, Dataset
+from inception_edu.data import Batches, Dataset, Split
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.shared import small_googlenet
-from inception_edu.training import pick_device, pick_precision
+from inception_edu.training import fit, pick_device, pick_precision, silent
 from inception_edu.training.recipe import ONE_PASS, Recipe
 
 Loop = Callable[[nn.Module, object, list[float]], list[float]]  # model, batches, rates -> losses
 LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
+
+
+class PlainImages(torch.utils.data.Dataset):
+    """A split image by image, through torchvision's transforms: the way tutorials read data."""
+
+    def __init__(self, split: Split, recipe: Recipe) -> None:
+        self.split, side = split, split.images.shape[2]
+        steps = [v2.ToPILImage(), v2.RandomCrop(side, padding=recipe.shift, padding_mode="edge")]
+        steps += [v2.RandomHorizontalFlip()] if recipe.flip else []
+        steps += [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+        self.transform = v2.Compose([*steps, v2.Normalize(split.mean, split.std)])
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        return self.transform(self.split.images[i]), int(self.split.labels[i])
 
 
 def memory_batches(dataset: Dataset, size: int, layout=CONTIGUOUS) -> Iterator:
@@ -85,6 +104,26 @@ def measure(
 ) -> dict[str, float]:
     """Images per second by name."""
     return medians(calls(loop, photos, dataset, steps=steps))
+
+
+def fit_only(model: nn.Module, dataset: Dataset, recipe: Recipe, device: str = "auto") -> int:
+    """`fit` without validation; returns how many images it took."""
+    valid = dataset.valid
+    nothing = replace(valid, images=valid.images[:0], labels=valid.labels[:0])
+    history = fit(model, replace(dataset, valid=nothing), recipe, device=device, watch=silent)
+    return history.step * history.batch_size
+
+
+def speeds(calls: dict[str, Callable[[], int]], repeats: int) -> dict[str, list[float]]:
+    """Images per second of every call, taking turns; a first round is not counted."""
+    found = {name: [] for name in calls}
+    for turn in range(repeats + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            images = call()
+            if turn:
+                found[name].append(images / (time.perf_counter() - start))
+    return found
 
 
 def medians(calls: dict[str, Callable[[], int]]) -> dict[str, float]:
