@@ -1,5 +1,6 @@
 """The command line, run in this process: exit codes, sentences, and what each command leaves."""
 
+import argparse
 import io
 import itertools
 import json
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import redirect_stdout
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from inception_edu import __main__ as command_line
 from inception_edu.__main__ import COMMANDS, main
 from inception_edu.commands import train
 from inception_edu.data import Batches
+from inception_edu.predict import load_classifier
 from inception_edu.training import checkpoints
 from inception_edu.training.history import History
 from inception_edu.training.recipe import setting
@@ -509,6 +511,13 @@ def test_a_run_begins_with_weights_and_head_of_another(parts, trained, npz, tmp_
     grey = words(npz, tmp_path / "c", f"--weights {best} --no-aux")
     refused(grey, capsys, "in_channels=3", "in_channels=1")
     assert not (tmp_path / "c").exists()
+
+
+def test_weights_learned_on_images_that_are_not_square_go_on_with_square_photos(parts, trained):
+    start = replace(load_classifier(trained / "best.pt"), size=(20, 14))
+    given = dict(data=str(parts), model="googlenet-small", size=None, resolution=None)
+    args = argparse.Namespace(**given, limit=None, valid=None, seed=0)
+    assert train.find_data(args, start).train.shape == (3, 20, 20)
 
 
 def test_other_classes_get_a_new_head_and_keep_the_rest(photos, trained, tmp_path):

@@ -21,6 +21,7 @@ from inception_edu.data import Dataset, PhotoError, is_folder, load, report
 from inception_edu.data.folders import PARTS
 from inception_edu.figures import draw_page, png, render
 from inception_edu.files import shown, write
+from inception_edu.layers import pair
 from inception_edu.network import Network
 from inception_edu.predict import Classifier, adopt, starting_point
 from inception_edu.training import History, checkpoints, evaluate, fit, print_progress
@@ -122,7 +123,8 @@ def find_data(args: argparse.Namespace, start: Classifier | None) -> Dataset:
     folder, tells = is_folder(args.data), rank_and_world()[0] == 0
     if folder and args.size is None:
         model = MODELS[args.model]
-        wanted["size"] = start.size if start else model.photo or args.resolution or model.size
+        own = model.photo or args.resolution or model.size
+        wanted["size"] = max(pair(start.size)) if start else own  # photos are square
     if folder and tells:
         side = f"{wanted['size']} pixels a side"
         print(f"reading the photos in {shown(args.data)}, {side}", flush=True)
