@@ -59,9 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code, or exits with a sentence on stderr."""
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] != ["bench"]:  # which times the loop that everyone writes as everyone runs it
-        os.environ.setdefault(
-            "OMP_WAIT_POLICY", "PASSIVE"
-        )  # waiting threads leave others the cores
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a thread that waits frees its core
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a name that the terminal has no letters for

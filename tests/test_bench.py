@@ -80,11 +80,14 @@ def test_words_give_medians_and_how_many_times_the_first_turn_by_turn():
     assert lines[2].split() == ["ours", "60", "20", "60", "2.00"]
 
 
-def test_the_whole_bench_prints_both_tables(monkeypatch, tiny):
+def test_the_whole_bench_prints_its_three_tables(monkeypatch, tiny):
     monkeypatch.setattr(bench, "load", lambda name: tiny)
     monkeypatch.setattr(bench, "inference_calls", lambda *_, **__: {"one": lambda: 1})
+    busy = "beside a busy process"
+    monkeypatch.setattr(bench, "NEIGHBOURS", {busy: bench.NEIGHBOURS[busy]})
     text = bench.measure(device="cpu", repeats=1, steps=1, width=1 / 16)
-    assert "this loop, batch 128" in text and "torch " in text and "inference" in text
+    for part in ("this loop, batch 128", "torch ", "alone", busy, "inference"):
+        assert part in text
 
 
 def test_a_neighbour_runs_meanwhile_and_is_ended_whatever_happens(monkeypatch):
