@@ -208,6 +208,16 @@ def test_what_is_split_already_is_to_be_trained_with_and_can_be(photos, tmp_path
     assert load(tmp_path / "set", size=4).classes == ("cat", "dog", "eel")
 
 
+def test_parts_without_classes_are_no_classes_either(photos, tmp_path):
+    for part in ("train", "val"):
+        photo(tmp_path / "flat" / part / "dog.0.png")
+    for call in (
+        lambda: split(tmp_path / "flat", tmp_path / "out"),
+        lambda: load(tmp_path / "flat"),
+    ):
+        refused(ValueError, call, str(tmp_path / "flat/train"), "one folder per class", "no folder")
+
+
 def test_a_class_without_a_photo_is_refused_with_what_it_holds(photos, tmp_path):
     (photos / "fox").mkdir()
     call = lambda: split(photos, tmp_path / "out")  # noqa: E731

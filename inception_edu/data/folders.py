@@ -129,14 +129,14 @@ def parts_of(folder: Path) -> dict[str, Path]:
     return {part: parts[part] for part in PARTS if part in parts}
 
 
-def check_classes(folder: Path, classes: Sequence[str]) -> None:
+def check_classes(folder: Path) -> None:
     """Raise ValueError where there is one class alone, maybe because the classes lie deeper."""
-    if len(classes) < 2:
-        (inside,) = class_folders(folder).values()
+    if len(classes := class_folders(folder)) < 2:
+        ((name, inside),) = classes.items()
         deeper = f"; did you mean {shown(inside)}?" if len(folders_in(inside)) > 1 else ""
         raise ValueError(
             f"{shown(folder)} must hold at least 2 classes, one folder each, got "
-            f"{shown(classes[0])!r} alone{deeper}"
+            f"{shown(name)!r} alone{deeper}"
         )
 
 

@@ -81,9 +81,9 @@ def _list(folder: Path, seed: int) -> tuple[Path, dict[str, Found], list[str]]:
         notes.append(f"passed over: {names}, which are no parts with a folder per class")
     parts = {part: path for part, path in parts.items() if path not in others}
     place = parts.setdefault("train", folder)
+    check_classes(place)
     listed = {part: find_photos(path, whole=False) for part, path in parts.items()}
     train = listed["train"]
-    check_classes(place, train.classes)
     for part, found in listed.items():
         if strange := sorted(set(found.classes) - set(train.classes)):
             raise ValueError(

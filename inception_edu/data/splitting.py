@@ -13,7 +13,6 @@ from inception_edu.data.folders import (
     Found,
     check_classes,
     check_photos,
-    class_folders,
     counted,
     find_photos,
     normal,
@@ -117,13 +116,14 @@ def _check(photos: Path, out: Path, valid: float, test: float) -> None:
             f"test must be a share of at least 0 and below {1 - valid:g}, what valid leaves, "
             f"got {test}"
         )
-    if parts := parts_of(photos):
+    parts = parts_of(photos)
+    check_classes(parts.get("train", photos))
+    if parts:
         names = " and ".join(shown(path.name) for path in parts.values())
         raise ValueError(
             f"{shown(photos)} is split already, into {names}; train with it as it is: "
             f"python -m inception_edu train --data {shown(photos)}"
         )
-    check_classes(photos, tuple(class_folders(photos)))
     if out.resolve() == photos.resolve() or photos.resolve() in out.resolve().parents:
         raise ValueError(
             f"out must lie outside of {shown(photos)}, whose folders are classes, got {shown(out)}"

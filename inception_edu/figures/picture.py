@@ -51,7 +51,6 @@ STYLE = {
     "axes.spines.right": False,
     "axes.prop_cycle": matplotlib.cycler(color=list(COLOURS.values())[:5]),
     "figure.facecolor": "white",
-    "text.parse_math": False,  # a photo or a class may be called a_$x^2$
     "image.cmap": "gray",
     "image.interpolation": "nearest",  # pixels stay pixels
 }
