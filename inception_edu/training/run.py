@@ -32,7 +32,6 @@ class Run:
         model: nn.Module,
         dataset: Dataset,
         recipe: Recipe,
-        *,
         device: str,
         out: str | os.PathLike | None,
         resume: str | os.PathLike | None,
