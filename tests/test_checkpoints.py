@@ -13,7 +13,7 @@ from conftest import refused
 from inception_edu import files
 from inception_edu.data import Dataset, Split
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.training import Recipe, checkpoints, evaluate, fit
+from inception_edu.training import Evaluation, Recipe, checkpoints, evaluate, fit
 from inception_edu.training.run import Run
 
 SIDE = 16
@@ -148,6 +148,43 @@ def test_resuming_without_a_folder_writes_nothing(whole, tmp_path):
     assert {x: x.stat().st_mtime_ns for x in out.iterdir()} == before
 
 
+def with_accuracies(monkeypatch, *accuracies):
+    """Let validations find these accuracies, one after the other."""
+    values = iter(accuracies)
+    found = lambda *_, **__: Evaluation(accuracy=next(values), loss=1.0, logits=None)  # noqa: E731
+    monkeypatch.setattr("inception_edu.training.run.evaluate", found)
+
+
+@pytest.mark.parametrize("beside", ["best.pt", "another run's best.pt", "nothing"])
+def test_a_run_that_goes_on_in_another_folder_has_its_best_epoch_there_too(
+    tmp_path, monkeypatch, beside
+):
+    a, b, c = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    with_accuracies(monkeypatch, 0.2, 0.9, 0.5)
+    run(out=a)
+    best, last = (a / "best.pt").read_bytes(), (a / "last.pt").read_bytes()
+    assert checkpoints.load(a / "best.pt")["history"]["rows"][-1]["epoch"] == 2
+    if beside == "another run's best.pt":
+        with_accuracies(monkeypatch, 0.9)
+        run(network(5), told=recipe(epochs=1), out=c)
+        (a / "best.pt").write_bytes((c / "best.pt").read_bytes())
+    elif beside == "nothing":
+        (a / "best.pt").unlink()
+    run(network(7), out=b, resume=a / "last.pt")
+    assert (b / "last.pt").read_bytes() == last and len(list(b.iterdir())) == 2
+    assert (b / "best.pt").read_bytes() == (best if beside == "best.pt" else last)  # or what is
+
+
+def test_best_moves_on_in_the_other_folder(tmp_path, monkeypatch):
+    with_accuracies(monkeypatch, 0.2, 0.9, 0.1, 0.95)  # the third after the interrupt
+    model = network()
+    model.register_forward_pre_hook(interrupt_at(12))
+    run(model, out=tmp_path / "a")
+    _, history = run(out=tmp_path / "b", resume=tmp_path / "a/last.pt")
+    assert checkpoints.load(tmp_path / "b/best.pt")["history"]["rows"][-1] == history.best
+    assert history.best["epoch"] == 3 and history.best["valid_accuracy"] == 0.95
+
+
 def test_precision_and_memory_format_of_the_checkpoint_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("inception_edu.training.devices.pick_precision", lambda device: "bfloat16")
     told = recipe(precision="auto", epochs=2)
@@ -207,7 +244,7 @@ def test_a_network_of_ones_own_is_saved_but_must_be_built_by_its_owner(tmp_path)
         (dict(model=network(width=1 / 8)), ("another model", "arguments")),
         (dict(model=nn.Sequential(nn.Flatten(), nn.Linear(256, 4))), ("another model", "name")),
         (dict(told=recipe(lr=0.1)), ("another recipe", "lr is 0.05 there, 0.1 here")),
-        (dict(told=recipe(epochs=4)), ("another recipe", "epochs is 3 there, 4 here")),
+        (dict(told=recipe(epochs=4)), ("epochs is 3 there, 4 here", "--weights", "--out ANOTHER")),
         (dict(data=dataset(n=44)), ("another data", "images is 40 there, 44 here")),
     ],
 )

@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import textwrap
 from contextlib import redirect_stdout
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -633,43 +632,9 @@ def test_wrong_arguments_of_predict_are_one_sentence(photos, trained, tmp_path, 
 # --- several processes
 
 
-SCRIPT = """
-import sys
-import torch
-from torch import distributed, nn
-from inception_edu.data import load
-from inception_edu.training import Recipe, fit
-
-if "together" in sys.argv:
-    distributed.init_process_group("gloo")
-torch.manual_seed(0)
-layers = [nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 4)]
-told = Recipe(epochs=4, batch_size=8, lr=0.1, precision="float32")  # shifted and mirrored images
-data = load(sys.argv[1], valid=24)
-history = fit(nn.Sequential(*layers), data, told, device="cpu", watch=lambda *_: None)
-if "together" not in sys.argv or distributed.get_rank() == 0:
-    history.save(sys.argv[2])
-"""
-
-
 def torchrun(*argv):
     command = [*PYTHON, "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *argv]
     return subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=120)
-
-
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch came without it")
-def test_two_processes_have_the_loss_curve_of_one(npz, tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(SCRIPT))
-    alone, together = tmp_path / "alone.json", tmp_path / "together.json"
-    done = torchrun(str(script), str(npz), str(together), "together")
-    assert done.returncode == 0, done.stderr
-    subprocess.run([sys.executable, script, npz, alone], env=ENV, check=True)
-    one, two = (History.load(path) for path in (alone, together))
-    assert len(one.losses["main"]) == 48 and max(one.losses["main"]) > min(one.losses["main"]) + 0.2
-    apart = [abs(a - b) for a, b in zip(one.losses["main"], two.losses["main"], strict=True)]
-    assert max(apart) < 1e-3
-    assert one.rows[-1]["main_accuracy"] == pytest.approx(two.rows[-1]["main_accuracy"])
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch came without it")

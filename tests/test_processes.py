@@ -1,4 +1,4 @@
-"""Training in processes: killed, interrupted, several together under torchrun."""
+"""Training in processes of its own: interrupted, and several together under torchrun."""
 
 import json
 import os
@@ -66,9 +66,10 @@ def same_run(a, b):
     return equal and rows[0] == rows[1] and all(torch.equal(one[name], two[name]) for name in one)
 
 
-# `train`, which comes to a halt within the third epoch until a signal arrives
+# `train`, which comes to a halt within the third epoch, until a file exists
 HALTED = """
-import sys, time
+import os, sys, time
+from pathlib import Path
 from inception_edu.__main__ import main
 from inception_edu.data import Batches
 
@@ -77,30 +78,55 @@ draw, drawn = Batches.draw, []
 def draw_or_halt(self):
     drawn.append(1)
     if len(drawn) == 13:
-        print("halted", flush=True)
-        time.sleep(600)
+        os.write(1, f"halted {os.getpid()}\\n".encode())
+        while not Path(sys.argv[1]).exists():
+            time.sleep(0.01)
     return draw(self)
 
 Batches.draw = draw_or_halt
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
-def test_a_run_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_uninterrupted_one(
-    npz, whole, tmp_path, how
+def halted(process):
+    """Wait for a process to halt; the id that it told."""
+    while line := process.stdout.readline():
+        if line.startswith("halted"):
+            return int(line.split()[1])
+    raise AssertionError("it ended without having been stopped")
+
+
+def test_a_run_interrupted_in_the_middle_of_an_epoch_and_resumed_is_the_uninterrupted_one(
+    npz, whole, tmp_path
 ):
     out = tmp_path / "run"
-    command = [sys.executable, "-u", "-c", HALTED, *words(npz, out)]
+    command = [sys.executable, "-c", HALTED, str(tmp_path / "go on"), *words(npz, out)]
     with subprocess.Popen(command, env=ENV, stdout=subprocess.PIPE, text=True) as process:
-        while process.stdout.readline() not in ("halted\n", ""):
-            pass
-        process.send_signal(how)
+        assert halted(process) == process.pid
+        process.send_signal(signal.SIGINT)
         rest, code = process.stdout.read(), process.wait()
-    if how == signal.SIGINT:
-        assert code == 1 and "interrupted after step 12" in rest and "--resume" in rest
-    else:
-        assert code == -signal.SIGKILL and not (out / "history.json").exists()
+    assert code == 1 and "interrupted after step 12" in rest and "--resume" in rest
+    assert checkpoints.load(out / "last.pt")["history"]["rows"][-1]["step"] == 10
+    assert main([*words(npz, out), "--resume"]) == 0
+    assert same_run(whole, out)
+
+
+@together
+def test_an_interrupt_of_one_process_ends_both_and_one_alone_goes_on_to_the_same_end(
+    npz, whole, tmp_path
+):
+    out, script, go_on = tmp_path / "run", tmp_path / "script.py", tmp_path / "go on"
+    script.write_text(HALTED)
+    command = [*TORCHRUN, str(script), str(go_on), *words(npz, out)]
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with subprocess.Popen(command, env=ENV, **pipes) as process:
+        one, other = halted(process), halted(process)
+        assert one != other
+        os.kill(other, signal.SIGINT)
+        go_on.touch()
+        rest, code = process.stdout.read(), process.wait()
+    assert code == 1 and rest.count("interrupted after step 13; go on with") == 1
+    assert History.load(out / "history.json").stopped == "interrupted after step 13"
     assert checkpoints.load(out / "last.pt")["history"]["rows"][-1]["step"] == 10
     assert main([*words(npz, out), "--resume"]) == 0
     assert same_run(whole, out)
@@ -142,12 +168,3 @@ def test_two_processes_compute_what_one_computes_in_two_shares(npz, tmp_path):
     assert alone.losses == both.losses and alone.accuracies == both.accuracies
     weights = torch.load(files[2], weights_only=True)
     assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
-
-
-@together
-def test_processes_that_are_interrupted_stop_together_and_one_goes_on_alone(
-    npz, whole, tmp_path
-):
-    out, script = tmp_path / "run", tmp_path / "script.py"
-    script.write_text(HALTED.replace("time.sleep(600)", "time.sleep(0 if drawn[1:] else 600)"))
-    ...

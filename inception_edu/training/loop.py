@@ -29,14 +29,12 @@ def fit(
 
     `out` is a folder that gets last.pt and best.pt after every epoch; `resume=".../last.pt"` goes
     on from there to the very weights and history of a run that was never interrupted.
-    `watch(history, done)` is called every few steps and at the end; without it progress is
-    printed. With `recipe.average` the model ends as the running average of its weights. Parts in
-    evaluation mode with frozen weights stay as they are. An interrupt, or a loss that is not
-    finite, ends the run early: `stopped` says why, and the model keeps the last weights that were
-    seen to work.
+    `watch(history, done)` is called every few steps and at the end; None prints progress. Parts in
+    evaluation mode with frozen weights stay as they are. With `recipe.average` the model ends as
+    the running average of its weights. An interrupt, or a loss that is not finite, ends the run:
+    `stopped` says why, the model keeps the last weights that worked.
     """
-    watch = watch or print_progress
-    run = Run(model, dataset, recipe, device=device, out=out, resume=resume, watch=watch)
+    run = Run(model, dataset, recipe, device, out, resume, watch or print_progress)
 
     def learn(network: nn.Module, x: Tensor, labels: Tensor) -> tuple[dict, dict]:
         with run.autocast():

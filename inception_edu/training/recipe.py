@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field, fields
-from numbers import Real
 from types import NoneType
 from typing import Any, get_args
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from inception_edu.checks import check_whole
+from inception_edu.checks import check_number, check_whole
 from inception_edu.losses import AUX_WEIGHT
 
 BATCH_SIZE, EPOCHS = 128, 3  # where a recipe does not say
@@ -45,22 +44,22 @@ def check_setting(
     least: float = -math.inf,
     above: float = -math.inf,
     below: float = math.inf,
-) -> None:
-    """Raise TypeError or ValueError unless a field of that name takes the value."""
-    if kind is int:
-        check_whole(name, value, least, None if below == math.inf else below - 1)
-    elif kind is bool and not isinstance(value, bool):
+) -> object:
+    """The value as Python's; TypeError or ValueError unless a field of that name takes it."""
+    if kind is bool and not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, got {value!r}")
-    elif kind is str and value not in choices:
+    if kind is str and value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-    elif kind is float and (isinstance(value, bool) or not isinstance(value, Real)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    elif kind is float and not (least <= value < below and above < value):
+    if kind is int:
+        value = check_whole(name, value, least, None if below == math.inf else below - 1)
+    if kind is float:
         bounds = {"at least": least, "above": above, "below": below}
         words = [f"{word} {bound}" for word, bound in bounds.items() if math.isfinite(bound)]
-        raise ValueError(f"{name} must be {' and '.join(words)}, got {value}")
+        inside = lambda x: least <= x < below and above < x  # noqa: E731
+        value = check_number(name, value, " and ".join(words), inside)
     if kind in LARGEST and below == math.inf and value >= LARGEST[kind]:
         raise ValueError(f"{name} must be below {LARGEST[kind]:g}, got {value}")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +103,8 @@ class Recipe:
             if value is None and NoneType in kinds:
                 continue
             choices, bounds = one.metadata["choices"], one.metadata["bounds"]
-            check_setting(one.name, value, kinds[0], choices, **bounds)
-            object.__setattr__(self, one.name, kinds[0](value))  # NumPy's numbers are no JSON
+            value = check_setting(one.name, value, kinds[0], choices, **bounds)
+            object.__setattr__(self, one.name, value)  # as Python's own, which JSON can hold
         if self.epochs is not None and self.steps is not None:
             raise ValueError(f"give epochs or steps, got epochs={self.epochs}, steps={self.steps}")
 

@@ -17,7 +17,7 @@ from inception_edu.training.recipe import Recipe, make_average, make_optimiser, 
 from inception_edu.training.shares import Measures, Shares, number_of_shares
 
 LOOK_EVERY = 20  # steps between two waits for the device
-SETTLED = 100  # steps after which batch norm's running statistics keep up with the weights
+SETTLED = 50  # steps after which batch norm's running statistics keep up with the weights
 
 
 class Run:
@@ -32,7 +32,6 @@ class Run:
         model: nn.Module,
         dataset: Dataset,
         recipe: Recipe,
-        *,
         device: str,
         out: str | os.PathLike | None,
         resume: str | os.PathLike | None,
