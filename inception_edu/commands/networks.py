@@ -1,14 +1,17 @@
-"""The networks that the command line knows by name."""
+"""The networks that the command line knows by name, and how each is trained."""
 
 import argparse
+import math
 from collections.abc import Callable
+from dataclasses import fields
 from typing import NamedTuple
 
 from inception_edu.checks import check_choice
+from inception_edu.data import Dataset, is_folder
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV2, InceptionV3
 from inception_edu.network import Network
-from inception_edu.training.recipe import ONE_PASS, V3
+from inception_edu.training.recipe import BATCH_SIZE, ONE_PASS, V3, Recipe
 
 
 class Model(NamedTuple):
@@ -32,6 +35,8 @@ MODELS = {
     "inception-v3": Model(InceptionV3, dict(variant="paper"), V3),
     "inception-v3-torchvision": Model(InceptionV3, dict(variant="torchvision"), V3),
 }
+STEPS = 100  # of a run on photos at least
+PHOTOS = dict(epochs=10, batch_size=32, shift=2, flip=True)  # a folder holds hundreds, not 60,000
 
 
 def build(name: str, args: argparse.Namespace, **how: int) -> tuple[Network, Model]:
@@ -43,3 +48,30 @@ def build(name: str, args: argparse.Namespace, **how: int) -> tuple[Network, Mod
     if "resolution" in asked and model.network is GoogLeNet:
         raise ValueError(f"resolution chooses a stem of inception-v2 and -v3; {name} has one stem")
     return model.network(**model.arguments | asked | how), model
+
+
+def given(args: argparse.Namespace) -> dict:
+    """The fields of a recipe that are on the command line."""
+    chosen = {field.name: getattr(args, field.name) for field in fields(Recipe)}
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def recipe_for(args: argparse.Namespace, dataset: Dataset, *, tuned: bool) -> Recipe:
+    """The model's own recipe, for a folder that of photos, and what is given. The learning rate is
+    smaller for photos, as their batches are, and a tenth for weights that are good already."""
+    base, fraction = dict(MODELS[args.model].recipe), 1 / 10 if tuned else 1
+    if is_folder(args.data):
+        base |= photos_recipe(len(dataset.train))
+        fraction = base["batch_size"] / (10 * PHOTOS["batch_size"] if tuned else BATCH_SIZE)
+    base["lr"] = base.get("lr", Recipe.lr) * fraction
+    if args.steps:
+        base.pop("epochs", None)
+    return Recipe(**base | given(args))
+
+
+def photos_recipe(n: int) -> dict:
+    """What is said of n photos to train on: where they are few, smaller batches and more epochs,
+    so that the network takes steps enough to learn from them."""
+    batch_size = min(PHOTOS["batch_size"], max(8, n // 8), n)
+    epochs = max(PHOTOS["epochs"], math.ceil(STEPS / (n // batch_size)))
+    return PHOTOS | dict(batch_size=batch_size, epochs=epochs)
