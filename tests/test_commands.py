@@ -477,6 +477,16 @@ def test_few_photos_are_trained_in_smaller_batches_and_with_steps_enough(n, size
     assert (recipe["epochs"] == 10) == (n // size >= 10)
 
 
+def test_a_folder_that_is_not_split_is_trained_on_and_what_is_held_out_is_told(
+    photos, tmp_path, capsys
+):
+    assert main(photo_words(photos, tmp_path / "run", "--epochs 1 --no-aux")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "photos of 2 classes: 72 train, 8 valid, 0 test"
+    assert lines[2] == "no validation part: 8 photos are held out of the others"
+    assert lines[3].startswith("left out: ") and "broken.jpg" in lines[3]
+
+
 def test_wrong_arguments_of_photos_are_one_sentence(photos, parts, tmp_path, capsys):
     refused(photo_words(photos / "dark", tmp_path / "a"), capsys, "one folder per class")
     refused(photo_words(parts, tmp_path / "a", "--valid 5"), capsys, "valid is a part")
@@ -662,7 +672,7 @@ def test_two_processes_have_the_loss_curve_of_one(npz, tmp_path):
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch came without it")
-def test_two_processes_train_on_a_folder_and_tell_once(parts, tmp_path):
+def test_two_processes_train_on_a_folder_and_tell_once_what_could_not_be_read(parts, tmp_path):
     more = "--no-aux --batch-size 20 --weight-decay 0"
     done = torchrun("-m", "inception_edu", *photo_words(parts, tmp_path / "run", more))
     assert done.returncode == 0, done.stderr

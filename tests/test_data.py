@@ -477,7 +477,7 @@ def test_crops_have_the_areas_aspects_and_places_of_the_paper_and_half_are_mirro
         (columns[:, 9, 21] - columns[:, 9, 18]) / 3,
     )
     area, aspect = high * wide.abs(), wide.abs() / high
-    assert area.min() > 0.079 and area.max() < 1.001 and high.max() < 1.001
+    assert 0.079 < area.min() < 0.085 and area.max() < 1.001 and high.max() < 1.001
     assert aspect.min() > 0.749 and aspect.max() < 1.334
     assert area.mean().item() == pytest.approx(0.54, abs=0.02)  # evenly from 0.08 to 1
     assert (area < 0.31).double().mean().item() == pytest.approx(0.25, abs=0.04)
@@ -494,7 +494,7 @@ def test_crops_have_the_areas_aspects_and_places_of_the_paper_and_half_are_mirro
 
 
 def test_a_crops_pixels_are_those_of_the_image_bilinearly():
-    out = crops(50)
+    out = crops(1000)
     rows, columns, found = out.double().unbind(1)
     noise = ramps(1)[0, 2].double()
     top, left = rows.floor().long().clamp(max=SIDE - 2), columns.floor().long().clamp(max=SIDE - 2)

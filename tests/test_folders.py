@@ -170,6 +170,8 @@ def tree(folder, *names):
 def test_parts_are_known_by_their_usual_names_in_any_case(tmp_path, names):
     tree(tmp_path, *(f"{name}/{cls}/a.png" for name in names for cls in ("cat", "dog")))
     (tmp_path / "labels.csv").write_text(""), (tmp_path / "__MACOSX").mkdir()
+    if len(names) > 1:
+        (tmp_path / "annotations").mkdir()
     found = parts_of(tmp_path)
     assert [path.name for path in found.values()] == list(names)
     kinds = dict(tr="train", va="valid", te="test")

@@ -13,10 +13,8 @@ from torch.nn.functional import grid_sample
 
 from inception_edu.checks import check_whole
 
-AREA, ASPECT = (
-    0.08,
-    4 / 3,
-)  # of a random crop: its least part of the image, its longest to shortest side
+# Of a random part ([G] section 6): the least share of the area, and of longer to shorter side most.
+AREA, ASPECT = 0.08, 4 / 3
 
 
 def augment(

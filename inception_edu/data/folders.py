@@ -142,8 +142,9 @@ def check_classes(folder: Path, classes: Sequence[str]) -> None:
 
 def check_photos(folder: Path, found: Found) -> None:
     """Raise ValueError where a class has no photo, with what most of its files are instead."""
+    taught = set(found.labels)
     for label, (name, inside) in enumerate(class_folders(folder).items()):
-        if label in found.labels:
+        if label in taught:
             continue
         bad = [(path, why) for path, why in found.rejected if inside in path.parents]
         if not bad:
@@ -165,7 +166,7 @@ def counted(files: Counter) -> str:
 def in_threads(call: Callable, items: Sequence) -> Iterator:
     """call(item) for each item, in order, on all cores: Pillow decodes without holding up others.
     An interrupt ends it at once."""
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 32))
     try:
         for i in range(0, len(items), AT_ONCE):
             yield from pool.map(call, items[i : i + AT_ONCE])

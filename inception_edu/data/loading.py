@@ -89,8 +89,8 @@ def _list(folder: Path, seed: int) -> tuple[Path, dict[str, Found], list[str]]:
             raise ValueError(
                 f"{shown(parts[part])} has a class {shown(strange[0])!r} that train does not have"
             )
-        labels = tuple(train.classes.index(found.classes[label]) for label in found.labels)
-        listed[part] = found._replace(labels=labels)
+        number = [train.classes.index(name) for name in found.classes]
+        listed[part] = found._replace(labels=tuple(number[label] for label in found.labels))
     if "valid" not in listed:
         drawn = part_of_each(place, train, VALID, seed=seed)
         held = _only(train, [i for i, part in enumerate(drawn) if part == "valid"])
