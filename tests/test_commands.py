@@ -21,7 +21,7 @@ from PIL import Image
 
 from inception_edu import __main__ as command_line
 from inception_edu.__main__ import COMMANDS, main
-from inception_edu.commands import train
+from inception_edu.commands import networks, train
 from inception_edu.data import Batches
 from inception_edu.predict import load_classifier
 from inception_edu.training import checkpoints
@@ -141,7 +141,7 @@ def test_help_and_wrong_arguments_are_answered_at_once_for_torch_is_not_imported
 def read(*argv):
     """The arguments as `train` gets them, and the recipe that they make."""
     args = command_line.parser("train").parse_args(["train", *argv])
-    return train.recipe_for(args, None, tuned=False)
+    return networks.recipe_for(args, None, tuned=False)
 
 
 def test_every_field_of_a_recipe_is_an_option_of_train():
@@ -164,6 +164,7 @@ def test_a_new_field_of_a_recipe_is_on_the_command_line_by_itself(monkeypatch, c
         mix_up: float | None = setting(None, "100% of pairs of images", least=0)
 
     monkeypatch.setattr(train, "Recipe", Longer)
+    monkeypatch.setattr(networks, "Recipe", Longer)
     assert read("--mix-up", "0.7").mix_up == 0.7 and read().mix_up is None
     with pytest.raises(SystemExit):
         main(["train", "--help"])
@@ -467,7 +468,7 @@ def test_size_follows_from_the_model_and_batches_from_the_folder(parts, tmp_path
     saved = checkpoints.load(tmp_path / "last.pt")
     assert saved["data"]["size"] == (64, 64) and saved["data"]["resize"] == 73
     told = saved["recipe"]
-    assert (told["batch_size"], told["shift"], told["flip"], told["lr"]) == (24, 2, True, 0.05)
+    assert (told["batch_size"], told["shift"], told["flip"], told["lr"]) == (8, 2, True, 0.0125)
 
 
 def test_a_folder_that_is_not_split_is_trained_on_and_what_is_held_out_is_told(
@@ -500,7 +501,7 @@ def test_a_run_begins_with_weights_and_head_of_another(parts, trained, npz, tmp_
     assert main(["train", "--data", str(parts), "--out", out, *shlex.split(plain)]) == 0
     saved = checkpoints.load(tmp_path / "b/last.pt")
     first = checkpoints.load(best)
-    assert saved["recipe"]["lr"] == pytest.approx(0.02) and saved["data"]["size"] == (16, 16)
+    assert saved["recipe"]["lr"] == pytest.approx(0.005) and saved["data"]["size"] == (16, 16)
     assert saved["data"]["mean"] == first["data"]["mean"]
     capsys.readouterr()
     wide = photo_words(parts, tmp_path / "c", f"--weights {best} --width 0.125")

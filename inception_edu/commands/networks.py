@@ -1,14 +1,16 @@
-"""The networks that the command line knows by name."""
+"""The networks that the command line knows by name, and how each is trained."""
 
 import argparse
 from collections.abc import Callable
+from dataclasses import fields
 from typing import NamedTuple
 
 from inception_edu.checks import check_choice
+from inception_edu.data import Dataset, is_folder
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV2, InceptionV3
 from inception_edu.network import Network
-from inception_edu.training.recipe import ONE_PASS, V3
+from inception_edu.training.recipe import BATCH_SIZE, ONE_PASS, V3, Recipe, for_photos
 
 
 class Model(NamedTuple):
@@ -43,3 +45,22 @@ def build(name: str, args: argparse.Namespace, **how: int) -> tuple[Network, Mod
     if "resolution" in asked and model.network is GoogLeNet:
         raise ValueError(f"resolution chooses a stem of inception-v2 and -v3; {name} has one stem")
     return model.network(**model.arguments | asked | how), model
+
+
+def given(args: argparse.Namespace) -> dict:
+    """The fields of a recipe that are on the command line."""
+    chosen = {field.name: getattr(args, field.name) for field in fields(Recipe)}
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def recipe_for(args: argparse.Namespace, dataset: Dataset, *, tuned: bool) -> Recipe:
+    """The model's own recipe, for a folder that of photos, and what is given. The learning rate is
+    smaller for photos, as their batches are, and a tenth for weights that are good already."""
+    base, fraction = dict(MODELS[args.model].recipe), 1 / 10 if tuned else 1
+    if is_folder(args.data):
+        base |= for_photos(len(dataset.train))
+        fraction = fraction if tuned else base["batch_size"] / BATCH_SIZE
+    base["lr"] = base.get("lr", Recipe.lr) * fraction
+    if args.steps:
+        base.pop("epochs", None)
+    return Recipe(**base | given(args))

@@ -16,7 +16,7 @@ from torch import distributed
 
 from inception_edu.checks import check_choice, check_whole
 from inception_edu.commands.cost import SIDE, network_options
-from inception_edu.commands.networks import MODELS, build
+from inception_edu.commands.networks import MODELS, build, given, recipe_for
 from inception_edu.data import Dataset, PhotoError, is_folder, load, report
 from inception_edu.data.folders import PARTS
 from inception_edu.figures import draw_page, png, render
@@ -50,7 +50,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--valid", type=int, help="images held out to choose the epoch (5000; a folder's own)")
     add("--size", type=int, help="scale images to this many pixels a side (photos: the model's)")
     add("--out", help="folder for checkpoints, history and curves (runs/DATA-MODEL-SEED)")
-    add("--resume", action="store_true", help="go on where the run in that folder stopped")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where the run in that folder stopped (what a "
+        "finished one has learned is trained further by --weights, with another --out)",
+    )
     add("--device", default="auto", help="auto, cpu, cuda or mps")
     recipe_options(parser)
 
@@ -58,8 +63,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 def recipe_options(parser: argparse.ArgumentParser) -> None:
     """An option for every field of a recipe; None leaves what the model or the recipe says."""
     folder = ", ".join(f"{name} {value}" for name, value in for_photos(10_000).items())
-    about = f"Left out, the model's own or the default; for a folder of photos {folder}, and of "
-    about += "few photos smaller batches and more epochs."
+    about = f"Left out, the model's own or the default; for photos {folder}, for few of them more "
+    about += "epochs and smaller batches; a learning rate that fits the batches."
     group = parser.add_argument_group("recipe", about)
     kinds = get_type_hints(Recipe)
     for field in fields(Recipe):
@@ -71,12 +76,6 @@ def recipe_options(parser: argparse.ArgumentParser) -> None:
         default = "" if field.default is None else f" ({field.default})"
         help = (field.metadata["help"] + default).replace("%", "%%")
         group.add_argument("--" + field.name.replace("_", "-"), help=help, **reads)
-
-
-def given(args: argparse.Namespace) -> dict:
-    """The fields of a recipe that are on the command line."""
-    chosen = {field.name: getattr(args, field.name) for field in fields(Recipe)}
-    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -137,19 +136,6 @@ def find_data(args: argparse.Namespace, start: Classifier | None) -> Dataset:
     return dataset.normalised(start.mean, start.std) if start else dataset
 
 
-def recipe_for(args: argparse.Namespace, dataset: Dataset, *, tuned: bool) -> Recipe:
-    """The model's own recipe, for a folder that of photos, and what is given. The learning rate is
-    a quarter for a folder, whose batches are, and a tenth for weights that are good already."""
-    base, parts = dict(MODELS[args.model].recipe), 1
-    if is_folder(args.data):
-        base |= for_photos(len(dataset.train))
-        parts = 4
-    base["lr"] = base.get("lr", Recipe.lr) / (10 if tuned else parts)
-    if args.steps:
-        base.pop("epochs", None)
-    return Recipe(**base | given(args))
-
-
 def leave(history: History, network: Network, dataset, out: Path, args) -> None:
     """Test the best epoch once, and write history.json and curves.png."""
     history.command = "python -m inception_edu " + shlex.join(args.argv)
@@ -182,7 +168,10 @@ class EpochLines:
         if self.rows is None:  # those of before an interruption were told then
             self.rows = len(history.rows)
             where = f"{history.device}, {history.precision}, {history.memory_format}"
-            print(f"{history.steps} steps of {history.batch_size} images on {where}", flush=True)
+            over = "; all of them are done" if history.step == history.steps else ""
+            print(
+                f"{history.steps} steps of {history.batch_size} images on {where}{over}", flush=True
+            )
         for row in history.rows[self.rows :]:
             print("\r" * self.bar + epoch_line(row).ljust(100 * self.bar), flush=True)
         self.rows = len(history.rows)
