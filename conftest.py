@@ -14,7 +14,10 @@ from matplotlib.image import imread
 ROOT = str(Path(__file__).parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 os.environ["INCEPTION_EDU_DEVICE"] = "cpu"
-os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # before torch: two kernels would spin for each other
+# Before torch is imported: threads that spin while they wait, or more of them than there are cores
+# for all processes at work, make a process beside a busy one up to 40 times slower.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TOLERANCE = 0.02  # mean difference of two pictures in blocks of 8 pixels, of full scale
 SHIFTS = range(-3, 4)  # pixels: versions of matplotlib set letters wider or narrower
