@@ -79,9 +79,15 @@ def palette(png: bytes) -> bytes:
     return small.getvalue()
 
 
+def drawn_by(outputs: list[NotebookNode]) -> list[str]:
+    """For each picture among the outputs, what its metadata say of the code that drew it."""
+    pictures = [out for out in outputs if "image/png" in out.get("data", {})]
+    return [out.metadata.get("image/png", {}).get("drawn_by", "") for out in pictures]
+
+
 def keep_old(old: NotebookNode, new: NotebookNode) -> None:
-    """Give `new` its old bytes back: pictures drawn alike beside the same words and, where all
-    compared cells came out as they were, the outputs of the uncompared ones."""
+    """Give `new` its old bytes back: pictures drawn alike by the same code beside the same words
+    and, where all compared cells came out as they were, the outputs of the uncompared ones."""
     pairs = list(zip(code(old), code(new), strict=True))
     compared = [pair for pair in pairs if UNCOMPARED not in tags(pair[0])]
     for was, cell in compared:
@@ -89,7 +95,8 @@ def keep_old(old: NotebookNode, new: NotebookNode) -> None:
             cell.outputs = was.outputs
     if all(was.outputs == cell.outputs for was, cell in compared):
         for was, cell in pairs:
-            cell.outputs = was.outputs
+            if drawn_by(was.outputs) == drawn_by(cell.outputs):
+                cell.outputs = was.outputs
 
 
 def _same(old: list, new: list) -> bool:

@@ -6,13 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from inception_edu.figures.picture import COLOURS
+from inception_edu.figures.style import COLOURS
 from inception_edu.files import shown
 from inception_edu.layers import pair
 from inception_edu.predict import Classifier, class_activation_map
 
 SIDE = 448  # pixels of a photo's longer side in the figure
 MOST = 12  # photos in a figure
+NAMED = {"parse_math": False}  # a photo or a class may be called a_$x^2$
 
 
 class Seen(NamedTuple):
@@ -47,23 +48,22 @@ def draw_predictions(fig: Figure, seen: list[Seen]) -> None:
         for ax in (plain, over):
             ax.imshow(one.photo, extent=(0, w, 0, h))
             ax.set(xticks=[], yticks=[])
-        plain.set_title(_short(one.name, 22))
+        plain.set_title(_short(one.name, 22), **NAMED)
         over.imshow(
             one.map, extent=(0, w, 0, h), cmap="viridis", alpha=0.55, interpolation="bicubic"
         )
-        over.set_title(f"speaks for {_short(one.best[0][0], 14)}")
+        over.set_title(f"speaks for {_short(one.best[0][0], 14)}", **NAMED)
         names = [_short(name, 20) for name, _ in one.best]
         chances = [100 * chance for _, chance in one.best]
         colours = [COLOURS["before"], *[COLOURS["after"]] * (len(names) - 1)]
         bars.barh(range(len(names)), chances, color=colours)
-        bars.set(
-            yticks=range(len(names)), yticklabels=names, xlim=(0, 118), xlabel="probability, %"
-        )
+        bars.set_yticks(range(len(names)), names, **NAMED)
+        bars.set(xlim=(0, 118), xlabel="probability, %")
         bars.set_xticks(range(0, 101, 25))
         bars.invert_yaxis()
         for k, chance in enumerate(chances):
             bars.text(chance + 2, k, f"{chance:.0f}", va="center")
-        bars.set_title(f"{chances[0]:.0f} % {names[0]}")
+        bars.set_title(f"{chances[0]:.0f} % {names[0]}", **NAMED)
 
 
 def words(seen: list[Seen]) -> str:
