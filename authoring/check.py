@@ -6,7 +6,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from authoring import breaks
-from authoring.notebook import UNCOMPARED, code, drawn_by, dumps, normalise, read, tags
+from authoring.notebook import UNCOMPARED, code, dumps, normalise, read, tags
+from authoring.pictures import drawn_by
 from authoring.stamp import stamped
 from inception_edu.figures import is_current
 

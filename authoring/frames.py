@@ -14,7 +14,7 @@ import ipywidgets
 from IPython.display import display
 
 from authoring.execution import IS_FRAMES
-from authoring.notebook import palette
+from authoring.pictures import palette
 from inception_edu.figures import picture_bundle
 from inception_edu.widgets import Explorer, widget_bundle
 
