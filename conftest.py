@@ -1,51 +1,19 @@
 """Strict nbval skips PNG pictures, their presence too; here they are compared, with a tolerance."""
 
-import base64
-import io
 import os
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from matplotlib.image import imread
 
 # Kernels inherit this: they find the package uninstalled, and compute on the CPU whatever is there.
 ROOT = str(Path(__file__).parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 os.environ["INCEPTION_EDU_DEVICE"] = "cpu"
-os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # before torch: two kernels would spin for each other
-
-TOLERANCE = 0.02  # mean difference of two pictures in blocks of 8 pixels, of full scale
-SHIFTS = range(-3, 4)  # pixels: versions of matplotlib set letters wider or narrower
-
-
-def pictures(outputs: list) -> list[np.ndarray]:
-    """The PNG pictures of a cell's outputs, as grey values (h, w) between 0 and 1."""
-    png = [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})]
-    pixels = [imread(io.BytesIO(base64.b64decode(p))) for p in png]
-    return [p[..., :3].mean(-1) if p.ndim == 3 else p for p in pixels]
-
-
-def blocks(picture: np.ndarray) -> np.ndarray:
-    """A picture shrunk to the means of its blocks of 8x8 pixels."""
-    h, w = (n // 8 for n in picture.shape)
-    return picture[: h * 8, : w * 8].reshape(h, 8, w, 8).mean((1, 3))
-
-
-def difference(saved: list, now: list) -> str | None:
-    """What differs between the pictures of two lists of outputs; None where they look alike."""
-    saved, now = pictures(saved), pictures(now)
-    if len(saved) != len(now):
-        return f"pictures: {len(saved)} in the file, {len(now)} now"
-    for i, (a, b) in enumerate(zip(saved, now, strict=True)):
-        if a.shape != b.shape:
-            return f"picture {i}: {a.shape} pixels in the file, {b.shape} now"
-        moved = (np.roll(b, (y, x), (0, 1)) for y in SHIFTS for x in SHIFTS)
-        apart = min(float(np.abs(blocks(a) - blocks(c)).mean()) for c in (b, *moved))
-        if apart > TOLERANCE:
-            return f"picture {i} differs by {apart:.3f} of full scale (at most {TOLERANCE})"
-    return None
+# Before torch is imported: threads that spin while they wait, or more of them than there are cores
+# for all processes at work, make a process beside a busy one up to 40 times slower.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure(config) -> None:
@@ -55,6 +23,8 @@ def pytest_configure(config) -> None:
     rules = config.option.nbval_sanitize_with  # pyproject's is meant from the root, wherever we are
     config.option.nbval_sanitize_with = rules and str(config.rootpath / rules)
     from nbval.plugin import IPyNbCell
+
+    from authoring.pictures import difference
 
     compare_text = IPyNbCell.compare_outputs
 

@@ -1,19 +1,36 @@
-"""python -m authoring {run,check,fill,stamp} [NOTEBOOK...], measure [STUDY...]"""
+"""python -m authoring COMMAND [NOTEBOOK...]: run, check, fill, publish and measure the lessons."""
 
 import argparse
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 from authoring.check import check
 from authoring.execution import ROOT, execute
 from authoring.fill import fill
-from authoring.notebook import dumps, keep_old, normalise, read, shrink
+from authoring.notebook import dumps, keep_old, normalise, read
+from authoring.pictures import shrink
 from authoring.stamp import stamped
 
-COMMANDS = ("run", "check", "fill", "measure", "stamp", "slides", "site")
+COMMANDS = {
+    "run": "stamp and run lessons, and save them normalised",
+    "check": "say what is wrong in saved lessons and guides, without running them",
+    "stamp": "write links, tables, slide types and answer keys",
+    "fill": "copy lessons, every exercise answered by its solution, to build/filled",
+    "slides": "a deck of each lesson, in build/slides",
+    "site": "pages of all lessons to read, in build/site",
+    "explorers": "a table of how long each explorer's step takes",
+    "measure": "train the runs that lessons show, once a seed: measure [STUDY...]",
+}
 
 
-def run(path: Path, *, fresh: bool) -> str:
+def save(page: Path, text: str) -> None:
+    """Write a page as every system reads it."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text, encoding="utf-8", newline="\n")
+
+
+def rerun(path: Path, *, fresh: bool) -> str:
     """The text of a notebook that was run and normalised."""
     new, old = read(path), normalise(read(path))
     fresh = fresh or dumps(old) != dumps(new)  # edited since it was run: its outputs may be stale
@@ -25,60 +42,81 @@ def run(path: Path, *, fresh: bool) -> str:
     return dumps(new)
 
 
-def publish(command: str, notebooks: list[Path], out: Path) -> int:
-    """Make the slides of each notebook, or one site of all; returns the exit code."""
+def work(page: Path, args: Namespace) -> list[str]:
+    """Do what is to be done with one page, a notebook or a guide; returns its faults."""
+    lesson = page.suffix == ".ipynb"
+    if args.command == "check":
+        return check(page)
+    if args.command in ("run", "stamp"):
+        save(page, stamped(page))
+    if args.command == "run" and lesson:
+        save(page, rerun(page, fresh=args.fresh))
+    if args.command == "fill" and lesson:
+        save(args.out / page.name, dumps(fill(read(page))))
+    if args.command == "slides" and lesson:
+        from authoring.slides import slides
+
+        print("saved", slides(page, args.out))
+    return []
+
+
+def work_on_all(notebooks: list[Path], args: Namespace) -> list[str]:
+    """Do what needs all notebooks together; returns the faults."""
+    if args.command == "explorers":
+        from authoring.explorers import explorers
+
+        print("\n".join(explorers(notebooks)))
+        return []
+    from authoring.links import broken
     from authoring.site import site
-    from authoring.slides import slides
 
-    faults = [f"there is no notebook {path}" for path in notebooks if not path.is_file()]
-    for group in [] if faults else [notebooks] if command == "site" else [[x] for x in notebooks]:
-        try:
-            print("saved", site(group, out) if command == "site" else slides(group[0], out))
-        except (OSError, RuntimeError, ValueError) as error:
-            faults.append(f"{group[0].name}: {error}")
-    print("\n".join(faults), end="\n" if faults else "")
-    return 1 if faults else 0
+    print("saved", site(notebooks, args.out))
+    return broken(args.out)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command on the named notebooks, or on all; returns the exit code."""
-    parser = argparse.ArgumentParser("python -m authoring")
+def with_guides(notebooks: list[Path]) -> list[Path]:
+    """The notebooks between README, and the guide that tells what they have just printed."""
+    roots = {path.resolve().parents[1] for path in notebooks}
+    readmes, guides = ([root / f"{name}.md" for root in roots] for name in ("README", "TEACHING"))
+    return [*filter(Path.exists, readmes), *notebooks, *filter(Path.exists, guides)]
+
+
+def parse(argv: list[str] | None) -> Namespace:
+    """The command, its notebooks (all of them where none is named) and its options."""
+    told = "\n".join(f"{name:>12}  {what}" for name, what in COMMANDS.items())
+    how = dict(epilog=told, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser("python -m authoring", **how)
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("notebooks", nargs="*", type=Path, help="measure: names of studies")
     parser.add_argument("--fresh", action="store_true", help="run: keep no old output or picture")
-    parser.add_argument("--quick", action="store_true", help="fill: leave out what trains for long")
     parser.add_argument("--out", type=Path, help="fill, slides, site: folder instead of build/...")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="measure: runs")
     parser.add_argument("--data", help="measure: a .npz file instead of the study's data set")
     args = parser.parse_intermixed_args(argv)
+    folder = {"fill": "filled"}.get(args.command, args.command)
+    args.out = args.out or ROOT / "build" / folder
+    args.studies = list(map(str, args.notebooks))
+    args.notebooks = args.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    args = parse(argv)
     if args.command == "measure":
         from authoring.measure import STUDIES, measure
 
-        for study in map(str, args.notebooks or STUDIES):
+        for study in args.studies or STUDIES:
             print("saved", measure(study, args.seeds, data=args.data).name)
         return 0
-    notebooks = args.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    out = args.out or ROOT / "build" / {"fill": "filled"}.get(args.command, args.command)
-    if args.command in ("slides", "site"):
-        return publish(args.command, notebooks, out)
-    roots, faults = {path.resolve().parents[1] for path in notebooks}, []
-    readmes, guides = ([root / f"{name}.md" for root in roots] for name in ("README", "TEACHING"))
-    # The guide comes last: it tells what the lessons have just printed.
-    for page in [*filter(Path.exists, readmes), *notebooks, *filter(Path.exists, guides)]:
+    faults = [f"there is no notebook {path}" for path in args.notebooks if not path.is_file()]
+    together = args.command in ("site", "explorers")
+    for page in [] if faults else args.notebooks[:1] if together else with_guides(args.notebooks):
         try:
-            if args.command == "check":
-                faults += check(page)
-            if args.command in ("run", "stamp"):
-                page.write_text(stamped(page), encoding="utf-8", newline="\n")
-            if args.command == "run" and page in notebooks:
-                page.write_text(run(page, fresh=args.fresh), encoding="utf-8", newline="\n")
-            if args.command == "fill" and page in notebooks:
-                out.mkdir(parents=True, exist_ok=True)
-                filled = dumps(fill(read(page), quick=args.quick))
-                (out / page.name).write_text(filled, encoding="utf-8", newline="\n")
+            faults += work_on_all(args.notebooks, args) if together else work(page, args)
         except (OSError, RuntimeError, ValueError) as error:
             faults.append(f"{page.name}: {error}")
-    print("\n".join(faults) or f"{args.command}: {len(notebooks)} notebooks, no fault")
+    print("\n".join(faults) or f"{args.command}: {len(args.notebooks)} notebooks, no fault")
     return 1 if faults else 0
 
 

@@ -7,7 +7,9 @@ from nbformat import NotebookNode
 
 from authoring import breaks
 from authoring.notebook import UNCOMPARED, code, dumps, normalise, read, tags
+from authoring.pictures import drawn_by
 from authoring.stamp import stamped
+from inception_edu.figures import is_current
 
 # Green for the author, red or silently never compared elsewhere.
 IN_CODE = re.compile(
@@ -54,5 +56,10 @@ def _faults(cell: NotebookNode) -> list[str]:
                 found.append(out.get("name", "error"))
             texts += [out.get("text", "")]
             texts += [str(v) for k, v in out.get("data", {}).items() if k != "image/png"]
+        found += [
+            f"a picture older than its code ({by or 'not noted'})"
+            for by in drawn_by(cell.outputs)
+            if not is_current(by)
+        ]
     found += [match for text in texts for match in ANYWHERE.findall(text)]
     return [f"{what.strip()} does not belong in a saved lesson" for what in found]

@@ -9,7 +9,8 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from authoring.notebook import code, dumps, normalise, read, shrink, tags
+from authoring.notebook import code, dumps, normalise, read, tags
+from authoring.pictures import shrink
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "build/executed"
@@ -49,20 +50,28 @@ def with_frames(path: Path) -> NotebookNode:
         return nb
     nb = read(path)
     saved = all(cell.execution_count for cell in code(nb))
-    new = copy.deepcopy(nb)
-    needed = _needed(new) if saved else list(range(len(nb.cells)))
-    if needed:
-        for i, cell in enumerate(new.cells):
-            if i not in needed:  # so that a failing cell is named by its true number
-                cell.update(cell_type="raw")
+    new = run_explorers(path, FRAMES) if saved else copy.deepcopy(nb)
+    if not saved:
         print(f"{path.name}: {execute(new, path.parent, extension=FRAMES)}", flush=True)
-    for i in needed:
-        if not saved or any(is_frames(out) for out in new.cells[i].get("outputs", [])):
-            nb.cells[i] = new.cells[i]
+    for i, cell in enumerate(new.cells):
+        if not saved or any(is_frames(out) for out in cell.get("outputs", [])):
+            nb.cells[i] = cell
     normalise(nb)
     shrink(nb)
     nb.metadata["made_of"] = key
     save(kept, dumps(nb))
+    return nb
+
+
+def run_explorers(path: Path, extension: str) -> NotebookNode:
+    """A copy of a notebook in which the cells have run that its explorers need, if it has any."""
+    nb = read(path)
+    needed = _needed(nb)
+    for i, cell in enumerate(nb.cells):
+        if i not in needed:  # so that a failing cell is named by its true number
+            cell.update(cell_type="raw")
+    if needed:
+        print(f"{path.name}: {execute(nb, path.parent, extension=extension)}", flush=True)
     return nb
 
 

@@ -14,7 +14,7 @@ import ipywidgets
 from IPython.display import display
 
 from authoring.execution import IS_FRAMES
-from authoring.notebook import palette
+from authoring.pictures import palette
 from inception_edu.figures import picture_bundle
 from inception_edu.widgets import Explorer, widget_bundle
 
@@ -97,7 +97,7 @@ def load_ipython_extension(shell: object) -> None:
     """Let every explorer display its frames beside what it displays otherwise."""
 
     def show(explorer: Explorer, **kwargs: object) -> None:
-        data, metadata = picture_bundle(explorer.png, explorer.plain)
+        data, metadata = picture_bundle(explorer.png, explorer.plain, explorer.draw)
         data |= widget_bundle(explorer.view) | {"text/html": frames(explorer)}
         display(data, metadata=metadata, raw=True)
 

@@ -1,19 +1,15 @@
 """A lesson's one form on disk: the same lesson run twice gives the same file."""
 
-import base64
-import io
 import json
 import re
 from pathlib import Path
 
 import nbformat
-import numpy as np
-from matplotlib.image import imread
 from nbformat import NotebookNode
-from PIL import Image
+
+from authoring.pictures import difference, drawn_by
 
 UNCOMPARED = "nbval-ignore-output"
-ALIKE = 0.02  # mean difference of two pictures, of full scale: conftest.py lets that much pass
 PNG = re.compile(r'"image/png": "([^"]*)"')
 
 
@@ -64,24 +60,9 @@ def normalise(nb: NotebookNode) -> NotebookNode:
     return nb
 
 
-def shrink(nb: NotebookNode) -> None:
-    """Give pictures of over 60 kB a palette of 128 colours, in place: drawings lose nothing."""
-    for data in (out.data for cell in code(nb) for out in cell.outputs if "data" in out):
-        if len(data.get("image/png", "")) > 60_000:
-            small = palette(base64.b64decode(data["image/png"]))
-            data["image/png"] = base64.b64encode(small).decode()
-
-
-def palette(png: bytes) -> bytes:
-    """The picture with a palette of 128 colours."""
-    picture, small = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
-    picture.quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return small.getvalue()
-
-
 def keep_old(old: NotebookNode, new: NotebookNode) -> None:
-    """Give `new` its old bytes back: pictures drawn alike beside the same words and, where all
-    compared cells came out as they were, the outputs of the uncompared ones."""
+    """Give `new` its old bytes back: pictures drawn alike by the same code beside the same words
+    and, where all compared cells came out as they were, the outputs of the uncompared ones."""
     pairs = list(zip(code(old), code(new), strict=True))
     compared = [pair for pair in pairs if UNCOMPARED not in tags(pair[0])]
     for was, cell in compared:
@@ -89,17 +70,11 @@ def keep_old(old: NotebookNode, new: NotebookNode) -> None:
             cell.outputs = was.outputs
     if all(was.outputs == cell.outputs for was, cell in compared):
         for was, cell in pairs:
-            cell.outputs = was.outputs
+            if drawn_by(was.outputs) == drawn_by(cell.outputs):
+                cell.outputs = was.outputs
 
 
-def _same(old: list, new: list) -> bool:
-    old, new = json.dumps(old, sort_keys=True), json.dumps(new, sort_keys=True)
-    pictures = zip(PNG.findall(old), PNG.findall(new), strict=False)
-    return PNG.sub("picture", old) == PNG.sub("picture", new) and all(
-        a == b or _alike(a, b) for a, b in pictures
-    )
-
-
-def _alike(a: str, b: str) -> bool:
-    a, b = (imread(io.BytesIO(base64.b64decode(png.replace("\\n", "")))) for png in (a, b))
-    return a.shape == b.shape and float(np.abs(a - b).mean()) <= ALIKE
+def _same(old: list[NotebookNode], new: list[NotebookNode]) -> bool:
+    """Whether two lists of outputs differ at most in how their pictures' pixels fell out."""
+    texts = (PNG.sub("picture", json.dumps(outputs, sort_keys=True)) for outputs in (old, new))
+    return len({*texts}) == 1 and difference(old, new) is None

@@ -41,7 +41,7 @@ class Explorer:
         self.controls, self.title, self.size = controls, title, size
         self.moves = moves or next(iter(controls))
         check_choice("moves", self.moves, controls)
-        self._compute, self._draw, self._words = compute, draw, words
+        self._compute, self.draw, self._words = compute, draw, words
         self._easel = Easel(size)
         # Both width and height are set: the cell keeps its height while a picture is replaced.
         width, height = (str(round(inches * 100)) for inches in size)
@@ -67,7 +67,7 @@ class Explorer:
     def update(self) -> None:
         """Compute, draw and tell again from the controls' values."""
         data = self._compute(**self.values)
-        fig = self._easel.draw(self._draw, data)
+        fig = self._easel.draw(self.draw, data)
         self.png, self.words, drawn = png(fig), self._words(data), describe(fig)
         chosen = ", ".join(
             f"{control.description} = {control.value}" for control in self.controls.values()
@@ -89,7 +89,7 @@ class Explorer:
 
     def _ipython_display_(self, **kwargs: object) -> None:
         # One raw bundle: ipywidgets 7 (Colab) and 8 show their own objects by different methods.
-        data, metadata = picture_bundle(self.png, self.plain)
+        data, metadata = picture_bundle(self.png, self.plain, self.draw)
         display(widget_bundle(self.view) | data, metadata=metadata, raw=True)
 
 

@@ -15,12 +15,12 @@ import pytest
 from matplotlib.image import imsave
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-import conftest
 from authoring import stamp
 from authoring.__main__ import main
 from authoring.check import check
 from authoring.fill import fill
-from authoring.notebook import code, dumps, keep_old, normalise, read, shrink
+from authoring.notebook import code, dumps, keep_old, normalise, read
+from authoring.pictures import difference, shrink
 from authoring.stamp import PROJECT, lessons, stamped
 
 ROOT = Path(__file__).parents[1]
@@ -142,7 +142,7 @@ def test_nbval_passes_a_lesson_and_notices_a_changed_number_and_a_blank_figure(t
     ],
 )
 def test_pictures_are_compared_with_a_tolerance(now, found):
-    said = conftest.difference([shown(picture())], now)
+    said = difference([shown(picture())], now)
     assert said is None if found is None else found in said
 
 
@@ -427,8 +427,8 @@ def test_large_pictures_get_a_palette_and_look_alike_and_small_ones_stay():
     shrink(nb)
     found, kept = (out.data["image/png"] for out in nb.cells[0].outputs)
     assert len(large) > 60_000 and len(found) < 0.7 * len(large) and kept == small
-    assert conftest.difference([shown(large)], [shown(found)]) is None
-    assert conftest.difference([shown(picture(width=640, bar=2))], [shown(found)])
+    assert difference([shown(large)], [shown(found)]) is None
+    assert difference([shown(picture(width=640, bar=2))], [shown(found)])
 
 
 def test_a_missing_notebook_is_named(tmp_path, capsys):

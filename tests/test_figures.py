@@ -1,6 +1,10 @@
 import base64
+import importlib
 import io
+import linecache
+import shutil
 import struct
+import sys
 
 import matplotlib
 import pytest
@@ -14,8 +18,11 @@ from inception_edu.figures import (
     describe,
     draw_curves,
     draw_page,
+    drawn_by,
+    is_current,
     picture_bundle,
     png,
+    provenance,
     render,
 )
 from inception_edu.training.history import History
@@ -87,7 +94,8 @@ def test_picture_is_one_bundle_of_png_words_and_alt_text():
     first, second = data["text/plain"].splitlines()
     assert first == "sum 6" and second.startswith('[picture: "Three bars high"; 3 bars')
     assert repr(picture) == data["text/plain"]
-    assert metadata == {"image/png": {"alt": data["text/plain"]}}
+    about = {"alt": data["text/plain"], "drawn_by": drawn_by(draw)}
+    assert metadata == {"image/png": about}
 
 
 def test_picture_draws_and_tells_the_data_that_it_is_given():
@@ -97,14 +105,18 @@ def test_picture_draws_and_tells_the_data_that_it_is_given():
 
 
 def test_picture_bundle_keeps_bytes_and_words():
-    data, metadata = picture_bundle(b"abc", "words")
+    data, metadata = picture_bundle(b"abc", "words", draw_curves)
     assert data == {"image/png": "YWJj", "text/plain": "words"}
-    assert metadata["image/png"]["alt"] == "words"
+    about = metadata["image/png"]
+    assert about["alt"] == "words" and about["drawn_by"] == drawn_by(draw_curves)
 
 
 def history(losses=(2.3, 2.0, 1.5), rows=((2, 0.4), (3, 0.6)), **heads):
     seconds = dict(train_seconds=4.0, valid_seconds=1.0)
-    rows = [dict(step=s, valid_accuracy=a, main_accuracy=a - 0.1, **seconds) for s, a in rows]
+    rows = [
+        dict(step=s, valid_accuracy=a, valid_loss=1 - a, main_accuracy=a - 0.1, **seconds)
+        for s, a in rows
+    ]
     how = dict(steps=3, batch_size=8, device="cpu", precision="float32")
     losses = dict(main=list(losses)) if losses else {}
     return History(
@@ -157,3 +169,43 @@ def test_curves_can_be_drawn_before_there_is_anything_to_draw(empty, draw):
     picture = Picture(draw, history(**empty), str)
     assert repr(picture).startswith("step ")
     assert imread(io.BytesIO(picture.png)).shape[:2] == (360, 800)
+
+
+# --- which code drew it
+
+
+def test_the_note_of_what_drew_a_picture_changes_with_the_code_the_style_and_what_is_called(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "inception_edu_drawing.py").write_text(
+        "def helper(fig):\n    pass\n\ndef other():\n    pass\n\n"
+        "def draw(fig, data):\n    [helper(fig) for _ in data]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def note(old="", new=""):
+        file = tmp_path / "inception_edu_drawing.py"
+        file.write_text(file.read_text().replace(old, new))
+        linecache.clearcache()
+        sys.modules.pop(file.stem, None)
+        importlib.invalidate_caches()
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        return drawn_by(importlib.import_module(file.stem).draw)
+
+    first = note()
+    assert first.startswith("inception_edu_drawing:draw ") and is_current(first)
+    assert note("other():\n    pass", "other():\n    return 1") == first
+    helped = note("helper(fig):\n    pass", "helper(fig):\n    return 1")
+    assert helped != first and not is_current(first) and is_current(helped)
+    assert note("for _ in data", "for i in data") not in (first, helped)
+    assert not is_current("inception_edu_drawing:gone 12")
+    assert not is_current("inception_edu_nowhere:draw 12") and not is_current("")
+    now = note()
+    monkeypatch.setattr(provenance.inspect, "getsource", lambda code: "another style")
+    assert drawn_by(importlib.import_module("inception_edu_drawing").draw) != now
+
+
+def test_what_a_notebook_draws_itself_has_no_note_but_its_name():
+    namespace = {"__name__": "__main__"}
+    exec("def draw(fig, data): pass", namespace)
+    assert drawn_by(namespace["draw"]) == "__main__:draw" and is_current("__main__:draw")

@@ -7,7 +7,7 @@ import ipywidgets
 import pytest
 
 from inception_edu import widgets
-from inception_edu.figures import png, render
+from inception_edu.figures import drawn_by, png, render
 from inception_edu.training.history import History
 from inception_edu.training.recipe import Recipe
 from inception_edu.widgets import Explorer, LiveCurve, widget_bundle
@@ -126,7 +126,8 @@ def test_one_output_holds_live_view_picture_and_words_and_nothing_else(explorer,
     assert base64.b64decode(bundle["image/png"]) == explorer.picture.value
     told = "Powers & more\n[base = 3, to the power of = 3]\n<value> 27\n"
     assert bundle["text/plain"] == told + '[picture: "A <power>"; 2 bars or patches]'
-    assert options["metadata"] == {"image/png": {"alt": bundle["text/plain"]}}
+    about = {"alt": bundle["text/plain"], "drawn_by": drawn_by(draw)}
+    assert options["metadata"] == {"image/png": about}
     assert repr(explorer) == bundle["text/plain"]
 
 

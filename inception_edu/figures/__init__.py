@@ -8,9 +8,6 @@ from inception_edu.figures.curves import (
     running_mean as running_mean,
 )
 from inception_edu.figures.picture import (
-    COLOURS as COLOURS,
-    HEAD_COLOURS as HEAD_COLOURS,
-    STYLE as STYLE,
     Draw as Draw,
     Easel as Easel,
     Picture as Picture,
@@ -18,4 +15,10 @@ from inception_edu.figures.picture import (
     picture_bundle as picture_bundle,
     png as png,
     render as render,
+)
+from inception_edu.figures.provenance import drawn_by as drawn_by, is_current as is_current
+from inception_edu.figures.style import (
+    COLOURS as COLOURS,
+    HEAD_COLOURS as HEAD_COLOURS,
+    STYLE as STYLE,
 )

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from inception_edu.figures.picture import COLOURS, HEAD_COLOURS
+from inception_edu.figures.style import COLOURS, HEAD_COLOURS
 from inception_edu.training.history import History
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from inception_edu.figures.picture import COLOURS
+from inception_edu.figures.style import COLOURS
 from inception_edu.files import shown
 from inception_edu.layers import pair
 from inception_edu.predict import Classifier, class_activation_map

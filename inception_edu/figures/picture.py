@@ -17,43 +17,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from inception_edu.figures.places import Places
-
-# Okabe and Ito's palette, told apart by the colour-blind; one colour per branch everywhere.
-COLOURS = {
-    "branch1x1": "#0072b2",
-    "branch3x3": "#e69f00",
-    "branch5x5": "#009e73",
-    "branch_pool": "#cc79a7",
-    "before": "#d55e00",  # the expensive, naive or wrong way
-    "after": "#56b4e9",  # the paper's way
-    "ink": "#333333",
-    "muted": "#999999",
-}
-
-
-HEAD_COLOURS = {
-    "main": COLOURS["before"],
-    "aux1": COLOURS["branch1x1"],
-    "aux2": COLOURS["branch5x5"],
-    "aux": COLOURS["branch1x1"],
-}
-
-# Readable from the last row of a lecture hall.
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 13,
-    "axes.titlesize": 15,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 13,
-    "legend.fontsize": 12,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.prop_cycle": matplotlib.cycler(color=list(COLOURS.values())[:5]),
-    "figure.facecolor": "white",
-    "image.cmap": "gray",
-    "image.interpolation": "nearest",  # pixels stay pixels
-}
+from inception_edu.figures.provenance import drawn_by
+from inception_edu.figures.style import STYLE
 
 Draw = Callable[[Figure, object], None]
 
@@ -118,7 +83,7 @@ class Picture:
         *,
         size: tuple[float, float] = (8, 3.6),
     ) -> None:
-        fig = render(draw, data, size)
+        self._draw, fig = draw, render(draw, data, size)
         self.png = png(fig)
         self.words = f"{words(data)}\n{describe(fig)}"
 
@@ -126,10 +91,11 @@ class Picture:
         return self.words
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        return picture_bundle(self.png, self.words)
+        return picture_bundle(self.png, self.words, self._draw)
 
 
-def picture_bundle(png_bytes: bytes, words: str) -> tuple[dict, dict]:
-    """A PNG and its words as Jupyter's data and metadata; the words are the alt text too."""
+def picture_bundle(png_bytes: bytes, words: str, draw: Draw) -> tuple[dict, dict]:
+    """A PNG and its words as Jupyter's data and metadata: the words are the alt text too, and it is
+    noted which code drew the picture, so that a saved one older than its code can be told."""
     data = {"image/png": base64.b64encode(png_bytes).decode(), "text/plain": words}
-    return data, {"image/png": {"alt": words}}
+    return data, {"image/png": {"alt": words, "drawn_by": drawn_by(draw)}}
