@@ -358,7 +358,7 @@ def test_large_images_are_evaluated_in_small_batches(original):
             return x.mean((2, 3))
 
     evaluate(Watch(), load(original, size=600).valid, device="cpu")
-    assert max(Watch.seen) <= 2**19 and len(Watch.seen) == 9
+    assert max(Watch.seen) <= 2**19 and len(Watch.seen) >= 9
 
 
 # --- memory and disk
