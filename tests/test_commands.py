@@ -350,6 +350,7 @@ def test_a_used_folder_needs_resume_and_resume_needs_the_same_run(npz, whole, tm
         ("--epochs 2 --steps 3", "give epochs or steps"),
         ("--device gpu", "device must be"),
         ("--speed 9", "unknown argument '--speed'"),
+        ("--data none.npz", "there is no file none.npz"),
         ("--data cats", "name must be one of fashion_mnist"),
         ("--weights none.pt", "there is no checkpoint none.pt"),
         ("--weights torchvision", "torchvision has weights for googlenet-torchvision and"),

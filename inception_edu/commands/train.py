@@ -83,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     check_choice("model", args.model, MODELS)
     if args.size is not None:
         check_whole("size", args.size, 1, SIDE)
+    if args.data.lower().endswith(".npz") and not Path(args.data).expanduser().exists():
+        raise ValueError(f"there is no file {shown(args.data)}; give the path of a .npz file")
     Recipe(**given(args))  # what is wrong in it is told before photos are read
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         join_processes(args.device)
