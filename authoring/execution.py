@@ -25,6 +25,7 @@ def execute(nb: NotebookNode, folder: Path, *, extension: str | None = None) -> 
     """
     paths = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
     env = os.environ | {"INCEPTION_EDU_DEVICE": "cpu", "PYTHONPATH": os.pathsep.join(paths)}
+    env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as JupyterLab has it from `lab`
     client, times = NotebookClient(nb, resources={"metadata": {"path": str(folder)}}), []
     if extension:
         client.extra_arguments = [f"--InteractiveShellApp.extra_extensions={extension}"]
