@@ -86,7 +86,8 @@ class Network(nn.Module):
         try:
             return super().load_state_dict(state_dict, strict, assign)
         except RuntimeError as error:
-            reason = shorten(str(error).split("\n")[1].strip(" \t."), 200)
+            heading, *reasons = str(error).split("\n")
+            reason = shorten((reasons or [heading])[0].strip(" \t."), 200)
             raise RuntimeError(
                 f"the weights do not fit {self.call}: {reason}; build the network with the "
                 "arguments it was saved with, or translate torchvision's by from_torchvision"
