@@ -24,6 +24,7 @@ from inception_edu.figures import (
     png,
     provenance,
     render,
+    running_mean,
 )
 from inception_edu.training.history import History
 from inception_edu.training.recipe import Recipe
@@ -133,13 +134,32 @@ def test_curves_show_each_loss_its_running_mean_and_the_accuracy_in_percent():
     loss, accuracy = fig.axes
     raw, mean = loss.lines
     assert list(raw.get_xdata()) == [1, 2, 3] and list(raw.get_ydata()) == [2.3, 2.0, 1.5]
-    assert list(mean.get_ydata()) == pytest.approx([2.3, 2.285, 2.24575])
+    assert list(mean.get_ydata()) == pytest.approx(running_mean([2.3, 2.0, 1.5]))
     training, validation = accuracy.lines
     assert list(validation.get_xdata()) == [2, 3]
     assert list(validation.get_ydata()) == pytest.approx([40, 60])
     assert list(training.get_ydata()) == pytest.approx([30, 50])
     assert "%" in accuracy.get_ylabel() and loss.get_xlabel() == "step"
     assert accuracy.get_title("left") == "Accuracy reaches 60.0%"
+
+
+def test_a_running_mean_is_weighted_by_hand_and_lags_behind_at_no_time():
+    assert running_mean([4.0, 1.0], keep=0.5) == pytest.approx([4.0, (0.5 * 4 + 1) / 1.5])
+    assert running_mean([3.0] * 50) == pytest.approx([3.0] * 50)
+    weights, values = [0.9**k for k in range(5)], [1.0, 5.0, 2.0, 0.0, 3.0]
+    expected = sum(w * v for w, v in zip(weights, values[::-1], strict=True)) / sum(weights)
+    assert running_mean(values, keep=0.9)[-1] == pytest.approx(expected)
+    assert running_mean([]) == []
+
+
+@pytest.mark.parametrize("first", [0.2, 2.3, 6.9])  # ln 1000
+def test_every_loss_lies_within_the_axes(first):
+    losses = [first * factor for factor in (1.0, 1.3, 0.8, 0.5)]
+    loss = render(draw_curves, history(losses, aux1=[2 * x for x in losses]), (8, 3.6)).axes[0]
+    highest = max(max(line.get_ydata()) for line in loss.lines)
+    assert loss.get_ylim()[0] == 0 and highest < loss.get_ylim()[1] < 2 * highest
+    leap = render(draw_curves, history([first, first, 1e6 * first]), (8, 3.6)).axes[0]
+    assert loss.get_ylim()[1] < leap.get_ylim()[1] < 0.9e6 * first
 
 
 def test_every_heads_loss_is_named_and_has_a_colour_of_its_own():

@@ -211,7 +211,7 @@ def test_a_range_test_finds_the_rate_of_the_lowest_averaged_loss():
     losses = [2.3, 0.1, 1.0, 0.9, 3.0, math.nan]  # the lowest single loss is at another rate
     test = schedules.range_test([0.001, 0.01, 0.1, 1.0, 10.0, 100.0], losses)
     assert test.best == 1.0 and test.losses[-1] == 1000
-    assert test.smooth[1] == pytest.approx(0.8 * 2.3 + 0.2 * 0.1)
+    assert test.smooth[1] == pytest.approx((0.8 * 2.3 + 0.1) / 1.8)
     picture = schedules.show_range(test)
     assert "at a rate of 1; " in picture.words and "lowest at 1" not in picture.words
     assert '"Falls up to a rate of 1, then leaps"; 3 lines' in picture.words

@@ -8,11 +8,15 @@ from inception_edu.training.history import History
 
 
 def running_mean(values: list[float], *, keep: float = 0.95) -> list[float]:
-    """Each value averaged with those before it, which fade by `keep` a step."""
-    mean = []
-    for value in values:
-        mean.append(keep * mean[-1] + (1 - keep) * value if mean else value)
-    return mean
+    """Each value averaged with those before it, whose weights fade by `keep` a step.
+
+    The weights are divided by their sum, 1 - keep^n: the mean lags behind no more at the start.
+    """
+    means, mean = [], 0.0
+    for n, value in enumerate(values, 1):
+        mean = keep * mean + (1 - keep) * value
+        means.append(mean / (1 - keep**n))
+    return means
 
 
 def draw_loss(ax: Axes, history: History) -> None:
@@ -22,7 +26,10 @@ def draw_loss(ax: Axes, history: History) -> None:
     for name, mean in means.items():
         ax.plot(*_steps(mean), color=HEAD_COLOURS.get(name), lw=2.5, label=name)
     ax.set_title(f"Loss falls to {means['main'][-1]:.2f}" if means else "Loss")
-    ax.set(xlabel="step", ylabel="training loss", xlim=(0, history.steps), ylim=(0, 2.5))
+    ax.set(xlabel="step", ylabel="training loss", xlim=(0, history.steps))
+    if means:  # all of it, but a single step that leaps does not press the rest flat
+        highest = max(max(losses) for losses in history.losses.values())
+        ax.set_ylim(0, 1.05 * min(highest, 2 * max(max(mean) for mean in means.values())))
     if len(means) > 1:
         ax.legend(frameon=False)
 

@@ -56,9 +56,8 @@ class History:
         loss; the last row where nothing was validated; {} before the first."""
         validated = [row for row in self.rows if "valid_accuracy" in row]
         last = self.rows[-1] if self.rows else {}
-        return max(
-            validated, key=lambda row: (row["valid_accuracy"], -row["valid_loss"]), default=last
-        )
+        rank = lambda row: (row["valid_accuracy"], -row.get("valid_loss", 0.0))  # noqa: E731
+        return max(validated, key=rank, default=last)
 
     def record(self, heads: list[str], measures: list[float]) -> None:
         """Take in a step's losses, then its accuracies, by head; FloatingPointError if a loss is
