@@ -25,7 +25,7 @@ from inception_edu.training import (
 )
 from inception_edu.training.checkpoints import load
 from inception_edu.training.devices import pick_memory_format
-from inception_edu.training.evaluation import check_labels
+from inception_edu.training.evaluation import check_labels, renew_statistics, training_mode
 from inception_edu.training.recipe import for_photos, snapshot
 
 CPU = torch.device("cpu")
@@ -433,6 +433,89 @@ def test_progress_is_one_line_that_is_overwritten_and_ends(capsys):
 def test_print_progress_covers_a_longer_line_before_it(capsys):
     print_progress(blank(), False)
     assert len(capsys.readouterr().out) == 100
+
+
+# --- few photos
+
+
+def colours(each):
+    """Red and blue photos in noise, `each` of them to train on and two to validate."""
+
+    def part(n, seed):
+        generator, labels = torch.Generator().manual_seed(seed), torch.arange(n) % 2
+        colour = torch.tensor([[200, 60, 60], [60, 60, 200]])[labels][:, :, None, None]
+        noise = 40 * torch.randn(n, 3, 16, 16, generator=generator)
+        return Split((colour + noise).clamp(0, 255).byte(), labels, (0.4,) * 3, (0.3,) * 3)
+
+    parts = part(2 * each, 0), part(4, 1), part(20, 2)
+    return Dataset("colours", *parts, ("red", "blue"), (0.4,) * 3, (0.3,) * 3)
+
+
+def fit_colours(each, **how):
+    """How a small GoogLeNet does on the colours, and on those that it never saw."""
+    torch.manual_seed(0)
+    model = GoogLeNet("small", num_classes=2, in_channels=3, aux=False, width=1 / 32)
+    told, data = recipe(**dict(steps=None) | how), colours(each)
+    history = fit(model, data, told, device="cpu", watch=silent)
+    return history, evaluate(model, data.test, device="cpu").accuracy
+
+
+def test_the_defaults_for_photos_learn_two_colours_from_nine_photos_each():
+    history, accuracy = fit_colours(9, **for_photos(18))
+    assert history.rows[-1]["main_accuracy"] == history.best["valid_accuracy"] == accuracy == 1
+
+
+def test_statistics_that_lag_after_a_few_steps_are_renewed_before_an_evaluation(monkeypatch):
+    few = dict(epochs=8, batch_size=18)
+    history, accuracy = fit_colours(9, **few)
+    assert history.step == 8 and history.best["valid_accuracy"] == 1 and accuracy > 0.9
+    monkeypatch.setattr("inception_edu.training.run.SETTLED", 0)
+    assert fit_colours(9, **few)[1] < 0.7
+
+
+def test_renewed_statistics_are_those_of_the_images_and_nothing_else_changes():
+    model, data = nn.Sequential(conv(1, 4, 3), nn.Dropout(0.5), conv(4, 4, 3)), split(40)
+    model[2].requires_grad_(False).eval()  # this one learns nothing
+    training_mode(model.train())
+    model[2].eval()
+    before, random = snapshot(model), torch.get_rng_state()
+    renew_statistics(model, data, CPU)
+    with torch.no_grad():
+        seen = model[0].conv(data.batch(slice(None))[0])
+    torch.testing.assert_close(model[0].norm.running_mean, seen.mean((0, 2, 3)))
+    torch.testing.assert_close(model[0].norm.running_var, seen.var((0, 2, 3)), rtol=1e-4, atol=0)
+    changed = [name for name, v in model.state_dict().items() if not torch.equal(v, before[name])]
+    assert changed == ["0.norm.running_mean", "0.norm.running_var"]
+    assert model[0].norm.momentum == 0.1 and model[0].norm.training and not model[2].norm.training
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+@pytest.mark.parametrize("n", [1, 7, 500, 1300])
+def test_statistics_are_renewed_from_at_most_512_images_of_all_parts_of_a_split(n, monkeypatch):
+    monkeypatch.setattr("inception_edu.training.evaluation.PIXELS", 64 * 64)  # of batches of 64
+    seen, data = [], split(n, classes=2)
+    data = Split(data.images, torch.arange(n), data.mean, data.std)
+    batch = Split.batch
+    monkeypatch.setattr(
+        Split, "batch", lambda self, index, *a: seen.append(index) or batch(self, index, *a)
+    )
+    renew_statistics(network().train(), data, CPU)
+    chosen = torch.cat(seen).sort().values
+    assert len(chosen.unique()) == len(chosen) == min(n, 512)
+    assert (chosen.diff() <= -(-n // 512)).all() and chosen[0] == 0
+    assert max(map(len, seen)) < 2 * 64 and min(map(len, seen)) >= min(n, 64)
+
+
+def test_an_interrupt_while_statistics_are_renewed_leaves_them_as_they_were():
+    model = network().train()
+    before = snapshot(model)
+    handle = model[-1].register_forward_pre_hook(interrupt)  # the first layers are through
+    with pytest.raises(KeyboardInterrupt):
+        renew_statistics(model, split(), CPU)
+    assert same(model, before) and model[0].norm.training and model[0].norm.momentum == 0.1
+    handle.remove()
+    renew_statistics(model, split(), CPU)
+    assert not same(model, before)
 
 
 # --- what goes wrong
