@@ -101,3 +101,6 @@ def test_a_neighbour_runs_meanwhile_and_is_ended_whatever_happens(monkeypatch):
     assert started[0].poll() is not None
     with pytest.raises(OSError, match="ended before it began"), bench.beside("pass"):
         pass
+    with bench.beside(bench.NEIGHBOURS["beside a busy process"]):
+        started[-1].stdin.close()  # as when this process is killed
+        assert started[-1].wait() == 0

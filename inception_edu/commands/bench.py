@@ -28,6 +28,10 @@ from inception_edu.training.devices import hardware, pick_device, pick_precision
 from inception_edu.training.inference import optimise_for_inference
 
 EXAMPLE = "--device cpu"
+ENDS_WITH_ITS_PARENT = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+"""
 NEIGHBOURS = {  # what else a machine may be doing, as a script that says when it has begun
     "beside a busy process": "print('on', flush=True)\nwhile True: pass",
     "beside another training": """
@@ -104,11 +108,12 @@ def training_calls(
 @contextmanager
 def beside(script: str) -> Iterator[None]:
     """Another Python process runs a script meanwhile, from when it says that it has begun; it is
-    ended whatever happens. Its PyTorch has the threads that it has where nothing is set."""
+    ended whatever happens, even if this process is killed. Its PyTorch has the threads that it has
+    where nothing is set."""
     default = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], env=default, stdout=subprocess.PIPE, text=True
-    )
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", ENDS_WITH_ITS_PARENT + script]
+    process = subprocess.Popen(command, env=default, start_new_session=True, **pipes)
     try:
         if not process.stdout.readline():
             raise OSError("the process that was to keep a core busy ended before it began")
@@ -116,6 +121,7 @@ def beside(script: str) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
 
 

@@ -1,6 +1,12 @@
-"""Where and how a network is computed: device, precision, memory format, share of the work.
+"""Where and how a network is computed: device, precision, memory format, threads, processes.
 
 All by fixed rules from what the hardware has, never by a stopwatch, so that a run can be repeated.
+
+PyTorch's threads spin at the end of every small operation until the last of them is there; beside
+a neighbour that takes a core, they spin for most of the time. `fit`, `evaluate` and `predict` have
+threads that compute something of their own each, with one of PyTorch's threads, and never spin.
+For what else runs in a notebook (a loop of one's own, an explorer) `lab`, the other commands and
+the tests set OMP_WAIT_POLICY=PASSIVE, which is read when torch is imported: waiting threads sleep.
 """
 
 import os
@@ -107,7 +113,7 @@ def cpu_threads(n: int | None) -> Iterator[None]:
 
 
 def side_by_side(
-    call: Callable[[Item], Result], items: Iterable[Item], threads=None
+    call: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
 ) -> list[Result]:
     """`call(item)` for every item, in order, without gradients: `threads` of them at once, or as
     many as PyTorch has threads, and each with one thread of PyTorch.
@@ -127,19 +133,12 @@ def side_by_side(
 
 
 @contextmanager
-def own_random_state() -> Iterator[None]:
-    """What is drawn inside leaves the global random state as it was."""
-    gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(gpus):
-        yield
-
-
-@contextmanager
 def left_as_it_was() -> Iterator[None]:
     """What runs inside leaves the random state, the number of threads and what an interrupt does
     as they were."""
     handler = signal.getsignal(signal.SIGINT)
-    with own_random_state(), cpu_threads(None):
+    gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(gpus), cpu_threads(None):
         try:
             yield
         finally:

@@ -61,7 +61,7 @@ def evaluate(model: nn.Module, split: Split, *, device: str = "auto") -> Evaluat
 
 def evaluation_size(split: Split) -> int:
     """Images in a batch that is only evaluated."""
-    return max(1, min(500, PIXELS // (split.shape[1] * split.shape[2])))
+    return max(1, min(250, PIXELS // (split.shape[1] * split.shape[2])))
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def check_fits(model: nn.Module, dataset: Dataset, device: torch.device, *, shif
     x, _ = dataset.train.batch(slice(0, 1), device)
     if isinstance(model, Network):
         model.check_input(x)  # aux heads need larger images
-    with evaluation_mode(model.to(device)):
+    with evaluation_mode(model.to(device)), devices.cpu_threads(1):
         check_labels(dataset.train.labels, logits_of(model(x)))
 
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from inception_edu.training.devices import cpu_threads
+
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 GENERATORS = (  # that all threads share: state, how to go back to it, the next number
     (torch.get_rng_state, torch.set_rng_state, lambda: torch.rand(()).item()),
@@ -53,7 +55,9 @@ def unrepeatable(network: nn.Module, x: Tensor) -> str:
     if any(getattr(layer, hooks) for layer in layers for hooks in HOOKS):
         return "has hooks"
     attributes, buffers = [held(layer) for layer in layers], own_buffers(network)
-    if draws(torch.no_grad()(partial(network, x))):
+    with cpu_threads(1), torch.no_grad():
+        drew = draws(partial(network, x))
+    if drew:
         return "draws random numbers outside of layers of dropout"
     if any(not torch.equal(value, own_buffers(network)[name]) for name, value in buffers.items()):
         return "changes buffers that are not batch norm's"
