@@ -90,14 +90,22 @@ def is_frames(out: NotebookNode) -> bool:
     return out.get("data", {}).get("text/html", "").startswith(IS_FRAMES)
 
 
+def _explorers(nb: NotebookNode) -> list[int]:
+    return [i for i, cell in enumerate(nb.cells) if any(map(_is_explorer, _outputs(cell)))]
+
+
+def waiting_for_training(nb: NotebookNode) -> bool:
+    """Whether an explorer of a saved notebook shows what a long training made."""
+    return any("after-long" in tags(nb.cells[i]) for i in _explorers(nb))
+
+
 def _needed(nb: NotebookNode) -> list[int]:
     """The cells to run for the explorers: up to the last one, training only if one waits for it."""
-    explorers = [i for i, cell in enumerate(nb.cells) if any(map(_is_explorer, _outputs(cell)))]
-    after_training = any("after-long" in tags(nb.cells[i]) for i in explorers)
+    wait = waiting_for_training(nb)
     return [
         i
-        for i in range(max(explorers, default=-1) + 1)
-        if after_training or not tags(nb.cells[i]) & {"long", "after-long"}
+        for i in range(max(_explorers(nb), default=-1) + 1)
+        if wait or not tags(nb.cells[i]) & {"long", "after-long"}
     ]
 
 

@@ -10,8 +10,8 @@ FOLD = re.compile(r"<details>.*?</details>", re.S)
 SOLUTION = re.compile(r"<summary>[^<]*solution.*?```python\n(.*?)```", re.S | re.I)
 
 
-def fill(nb: NotebookNode, *, quick: bool = False) -> NotebookNode:
-    """Put the solutions in, in place; quick leaves out the cells tagged "long" and "after-long"."""
+def fill(nb: NotebookNode) -> NotebookNode:
+    """Put the solutions in, in place; returns the notebook."""
     solution = None
     for cell in reversed(nb.cells):  # so the last one met is the nearest below
         if cell.cell_type == "markdown":
@@ -21,6 +21,10 @@ def fill(nb: NotebookNode, *, quick: bool = False) -> NotebookNode:
             if solution is None:
                 raise ValueError(f"{cell.id}: an exercise needs a folded solution below it")
             cell.source, solution = solution, None
-    if quick:
-        nb.cells = [cell for cell in nb.cells if not tags(cell) & {"long", "after-long"}]
+    return nb
+
+
+def without_training(nb: NotebookNode) -> NotebookNode:
+    """Leave out, in place, what trains for long and the cells after it; returns the notebook."""
+    nb.cells = [cell for cell in nb.cells if not tags(cell) & {"long", "after-long"}]
     return nb

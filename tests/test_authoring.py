@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from authoring import stamp
 from authoring.__main__ import main
 from authoring.check import check
-from authoring.fill import fill
+from authoring.fill import fill, without_training
 from authoring.notebook import code, dumps, keep_old, normalise, read
 from authoring.pictures import difference, shrink
 from authoring.stamp import PROJECT, lessons, stamped
@@ -317,10 +317,9 @@ def test_an_exercise_without_its_own_solution_is_an_error():
             fill(new_notebook(cells=copy.deepcopy(cells)))
 
 
-def test_only_the_quick_filling_leaves_out_what_trains_for_long():
+def test_what_trains_for_long_and_what_waits_for_it_can_be_left_out():
     cells = [cell("fit()", "long"), cell("plot()", "after-long"), cell("1")]
-    assert len(fill(new_notebook(cells=cells)).cells) == 3
-    assert [c.source for c in fill(new_notebook(cells=cells), quick=True).cells] == ["1"]
+    assert [c.source for c in without_training(new_notebook(cells=cells)).cells] == ["1"]
 
 
 def test_fill_writes_copies_and_leaves_the_lessons_alone(series, tmp_path):

@@ -1,6 +1,5 @@
 """A notebook open in JupyterLab: run, read and changed as a student would."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,19 +50,13 @@ class LessonPage:
     """A notebook in a page of the browser; `faults` holds what `watch` found."""
 
     def __init__(self, page, lab, name: str) -> None:
-        self.page, self.seconds, self._since = page, {}, time.monotonic()
+        self.page = page
         self.faults = watch(page, lab.url)
         page.set_default_timeout(180_000)  # ms; of two cores others may be busy, too
         page.goto(lab.page(name))
         page.wait_for_selector(".jp-NotebookPanel .jp-Notebook .jp-Cell")
         page.wait_for_selector("#jupyterlab-splash", state="detached")
         page.wait_for_function(READY)
-        self.lap("opened")
-
-    def lap(self, what: str) -> None:
-        """Note the seconds since the last lap."""
-        now = time.monotonic()
-        self.seconds[what], self._since = round(now - self._since, 1), now
 
     def cells(self) -> list[dict]:
         """Source, tags, execution count and outputs of every cell, as JupyterLab has them."""
@@ -76,7 +69,6 @@ class LessonPage:
         with suppress(Exception):  # out of time: the next line says where
             self.page.wait_for_function(DONE, timeout=within * 1000, polling=500)
         assert self.page.evaluate(DONE), f"Run All takes over {within} s, at {self.unfinished()}"
-        self.lap("Run All")
 
     def unfinished(self) -> str:
         """The first code cell that has not run."""

@@ -1,16 +1,22 @@
-"""Each lesson in JupyterLab and Chromium: run, moved by the keyboard, answered, in the dark."""
+"""Each lesson in JupyterLab and Chromium: run, moved by the keyboard, answered, in the dark.
+
+What trains for long is left out where no explorer waits for it: that every cell runs is strict
+nbval's to prove. Each lesson is a group of its own, so that two processes may share them.
+"""
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 from contrast import faint
 from keyboard import tour
 from lesson_page import opened
 
-from authoring.fill import fill
-from authoring.notebook import read
-from inception_edu.commands.lab import lessons
+from authoring.execution import waiting_for_training
+from authoring.fill import fill, without_training
+from authoring.notebook import dumps, read
+from inception_edu.commands.lab import hand_out, lessons
 
 OWN_TEXT = ".jp-Notebook .jp-RenderedMarkdown, .jp-Notebook .jp-OutputArea-output"
 
@@ -25,15 +31,27 @@ class Wrong(ast.NodeTransformer):
         return ast.Constant(0) if node.value is ... else node
 
 
-@pytest.fixture(scope="module", params=lessons(), ids=lambda path: path.stem)
-def lesson(request, lab, browser, seconds):
+def handed_out(path: Path, folder: Path) -> Path:
+    """A student's copy of a lesson, for the browser."""
+    copy, nb = folder / path.name, read(path)
+    hand_out(path, copy)
+    if not waiting_for_training(nb):
+        copy.write_text(dumps(without_training(read(copy))), encoding="utf-8")
+    return copy
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(path, marks=pytest.mark.xdist_group(path.stem)) for path in lessons()],
+    ids=lambda path: path.stem,
+)
+def lesson(request, folder, lab, browser):
     """A lesson opened and run from top to bottom; its kernel is stopped at the end."""
-    with opened(browser, lab, request.param.name) as found:
-        found.path = request.param
+    copy = handed_out(request.param, folder)
+    with opened(browser, lab, copy.name) as found:
+        found.path = copy
         found.run_all()
         yield found
-        found.lap("tests")
-        seconds[request.param.stem] = found.seconds
 
 
 @pytest.fixture
