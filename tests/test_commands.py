@@ -502,7 +502,7 @@ def test_a_run_begins_with_weights_and_head_of_another(parts, trained, npz, tmp_
     assert main(["train", "--data", str(parts), "--out", out, *shlex.split(plain)]) == 0
     saved = checkpoints.load(tmp_path / "b/last.pt")
     first = checkpoints.load(best)
-    assert saved["recipe"]["lr"] == pytest.approx(0.005) and saved["data"]["size"] == (16, 16)
+    assert saved["recipe"]["lr"] == pytest.approx(0.02) and saved["data"]["size"] == (16, 16)
     assert saved["data"]["mean"] == first["data"]["mean"]
     capsys.readouterr()
     wide = photo_words(parts, tmp_path / "c", f"--weights {best} --width 0.125")

@@ -55,12 +55,13 @@ def given(args: argparse.Namespace) -> dict:
 
 def recipe_for(args: argparse.Namespace, dataset: Dataset, *, tuned: bool) -> Recipe:
     """The model's own recipe, for a folder that of photos, and what is given. The learning rate is
-    smaller for photos, as their batches are, and a tenth for weights that are good already."""
-    base, fraction = dict(MODELS[args.model].recipe), 1 / 10 if tuned else 1
+    as much smaller as the batches of photos are, and at most a tenth for weights that are good
+    already."""
+    base, fraction = dict(MODELS[args.model].recipe), 1.0
     if is_folder(args.data):
         base |= for_photos(len(dataset.train))
-        fraction = fraction if tuned else base["batch_size"] / BATCH_SIZE
-    base["lr"] = base.get("lr", Recipe.lr) * fraction
+        fraction = base["batch_size"] / BATCH_SIZE
+    base["lr"] = base.get("lr", Recipe.lr) * (min(fraction, 1 / 10) if tuned else fraction)
     if args.steps:
         base.pop("epochs", None)
     return Recipe(**base | given(args))

@@ -43,7 +43,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--weights",
         help="begin with a checkpoint of the same model, or with torchvision's weights "
         "(--weights torchvision): a new head where the classes differ, its mean and std of the "
-        "pixels, a tenth of the learning rate",
+        "pixels, at most a tenth of the learning rate",
     )
     network_options(parser)
     add("--limit", type=int, help="images to use, of train and valid together")
