@@ -90,7 +90,9 @@ def test_the_most_room_that_any_label_needed_is_kept_on_every_side(layouts):
 
     easel, two = Easel((8, 3.6)), "one line\nand another"
     for labels in [("a", "a"), ("a", two), (two, "a"), (two, two), ("a", "a"), ("a", two)]:
-        easel.draw(paint, labels)
+        (ax,) = easel.draw(paint, labels).axes
+        extents = [label.get_window_extent() for label in (ax.xaxis.label, ax.yaxis.label)]
+        assert extents[0].y0 >= 0 and extents[1].x0 >= 0
     assert layouts["layouts"] == 3
 
 
