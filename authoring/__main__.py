@@ -8,7 +8,7 @@ from pathlib import Path
 from authoring.check import check
 from authoring.execution import ROOT, execute
 from authoring.fill import fill
-from authoring.notebook import dumps, keep_old, normalise, read
+from authoring.notebook import dumps, keep_old, normalise, read, save
 from authoring.pictures import shrink
 from authoring.stamp import stamped
 
@@ -22,12 +22,6 @@ COMMANDS = {
     "explorers": "a table of how long each explorer's step takes",
     "measure": "train the runs that lessons show, once a seed: measure [STUDY...]",
 }
-
-
-def save(page: Path, text: str) -> None:
-    """Write a page as every system reads it."""
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(text, encoding="utf-8", newline="\n")
 
 
 def rerun(path: Path, *, fresh: bool) -> str:

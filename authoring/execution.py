@@ -9,7 +9,7 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from authoring.notebook import code, dumps, normalise, read, tags
+from authoring.notebook import code, dumps, normalise, read, save, tags
 from authoring.pictures import shrink
 
 ROOT = Path(__file__).parents[1]
@@ -76,22 +76,13 @@ def run_explorers(path: Path, extension: str) -> NotebookNode:
     return nb
 
 
-def save(file: Path, text: str) -> None:
-    """Write a file whole or not at all, into a folder made if need be."""
-    from inception_edu.files import write  # PyTorch: not every command needs it
-    from inception_edu.training.checkpoints import prepare
-
-    prepare(file.parent, None)
-    write(file, text.encode())
-
-
 def is_frames(out: NotebookNode) -> bool:
     """Whether an output is an explorer drawn beforehand."""
     return out.get("data", {}).get("text/html", "").startswith(IS_FRAMES)
 
 
 def _explorers(nb: NotebookNode) -> list[int]:
-    return [i for i, cell in enumerate(nb.cells) if any(map(_is_explorer, _outputs(cell)))]
+    return [i for i, cell in enumerate(nb.cells) if any(map(_is_explorer, cell.get("outputs", [])))]
 
 
 def waiting_for_training(nb: NotebookNode) -> bool:
@@ -107,10 +98,6 @@ def _needed(nb: NotebookNode) -> list[int]:
         for i in range(max(_explorers(nb), default=-1) + 1)
         if wait or not tags(nb.cells[i]) & {"long", "after-long"}
     ]
-
-
-def _outputs(cell: NotebookNode) -> list[NotebookNode]:
-    return cell.get("outputs", [])
 
 
 def _is_explorer(out: NotebookNode) -> bool:

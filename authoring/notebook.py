@@ -8,6 +8,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from authoring.pictures import difference, drawn_by
+from inception_edu.files import write
 
 UNCOMPARED = "nbval-ignore-output"
 PNG = re.compile(r'"image/png": "([^"]*)"')
@@ -21,6 +22,16 @@ def read(path: Path) -> NotebookNode:
 def dumps(nb: NotebookNode) -> str:
     """The text of a notebook's file."""
     return nbformat.writes(nb, indent=1).rstrip("\n") + "\n"
+
+
+def save(file: Path, text: str) -> None:
+    """Write a file whole or not at all, into a folder made if need be."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"out must be a folder that can be made, got {file.parent} ({error.strerror})"
+        raise OSError(why) from error
+    write(file, text.encode())
 
 
 def tags(cell: NotebookNode) -> set[str]:

@@ -15,8 +15,8 @@ from authoring.cells import (
     page,
     web,
 )
-from authoring.execution import save, with_frames
-from authoring.notebook import tags
+from authoring.execution import with_frames
+from authoring.notebook import save, tags
 from authoring.stamp import lessons
 
 LICENCE = re.compile(r"^## Licence\n+(.*?)(?=\n\n|\Z)", re.S | re.M)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from authoring.blocks import Page, pages
 from authoring.cells import code_colours, has_formula, page, web
-from authoring.execution import save, with_frames
+from authoring.execution import with_frames
+from authoring.notebook import save
 
 HEADING = re.compile(r"<h[12][^>]*>(.*?)</h", re.S)
 

@@ -16,12 +16,13 @@ from matplotlib.image import imsave
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from authoring import stamp
-from authoring.__main__ import main
+from authoring.__main__ import COMMANDS, main
 from authoring.check import check
 from authoring.fill import fill, without_training
 from authoring.notebook import code, dumps, keep_old, normalise, read
 from authoring.pictures import difference, shrink
 from authoring.stamp import PROJECT, lessons, stamped
+from inception_edu.figures import draw_curves, drawn_by
 
 ROOT = Path(__file__).parents[1]
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -50,8 +51,9 @@ def picture(*, bar: int = 40, noise: float = 0.0, width: int = 96) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def shown(png: str, words: str = "a bar"):
-    return new_output("display_data", data={"image/png": png, "text/plain": words})
+def shown(png: str, words: str = "a bar", by: str = "__main__:draw"):
+    about = {"image/png": {"alt": words, "drawn_by": by}}
+    return new_output("display_data", data={"image/png": png, "text/plain": words}, metadata=about)
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_a_cell_that_fails_is_named_and_nothing_is_saved(series, capsys):
     assert "01_cost.ipynb: cell 5 failed" in said and "ZeroDivisionError" in said
 
 
-def test_nbval_passes_a_lesson_and_notices_a_changed_number_and_a_blank_figure(tmp_path):
+def test_nbval_from_any_folder_passes_a_lesson_and_notices_a_number_and_a_blank_figure(tmp_path):
     draw = f"display({{'image/png': {picture()!r}, 'text/plain': 'a bar'}}, raw=True)"
     exercise = "print('\\u2714 Exercise 1: right')"
     figure = cell(draw, count=2)
@@ -120,9 +122,10 @@ def test_nbval_passes_a_lesson_and_notices_a_changed_number_and_a_blank_figure(t
     copies["exercise"].cells[2].outputs[0].text = "\u2718 Exercise 1: not right yet (why)\n"
     for name, nb in copies.items():
         (tmp_path / f"{name}.ipynb").write_text(dumps(nb), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "--nbval", "-c", "pyproject.toml", "-p", "conftest"]
-    command += ["--rootdir=.", "--color=no", "-rA", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "pytest", "--nbval", "-c", str(ROOT / "pyproject.toml")]
+    command += ["--rootdir", str(ROOT), "-p", "conftest", "-p", "no:cacheprovider"]
+    command += ["--color=no", "-rA", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     lines = [x.split(" - ")[0] for x in done.stdout.splitlines() if x[:6] in ("PASSED", "FAILED")]
     failed = sorted(x.split()[1].split("/")[-1] + x[-2:] for x in lines if x[0] == "F")
     assert failed == ["blank.ipynb::Cell 1", "exercise.ipynb::Cell 2", "number.ipynb::Cell 0"]
@@ -207,6 +210,19 @@ def test_what_changed_is_kept_new_and_with_it_the_uncompared_outputs(changed):
     assert new == after
 
 
+def test_pictures_of_other_code_are_kept_new_though_they_look_alike_and_nothing_compares_them():
+    old, new = pair()
+    old.cells[1].outputs, new.cells[1].outputs = [shown(picture())], [shown(picture(noise=0.01))]
+    new.cells[1].outputs[0].metadata["image/png"]["drawn_by"] = "__main__:other"
+    keep_old(old, new)
+    assert new.cells[0] == old.cells[0] and new.cells[1] != old.cells[1]
+    old, new = pair()
+    new.cells[0].outputs[0].metadata["image/png"]["drawn_by"] = "__main__:other"
+    after = copy.deepcopy(new)
+    keep_old(old, new)
+    assert new == after
+
+
 def edited(path: Path, change) -> list[str]:
     """The faults of a lesson after a change to its notebook."""
     nb = read(path)
@@ -257,6 +273,23 @@ def test_check_leaves_innocent_code_alone(series, source):
 def test_check_notices_outputs_that_cannot_be_the_same_elsewhere(series, output, fault):
     (said,) = edited(series / "00_start.ipynb", lambda nb: code(nb)[1].update(outputs=[output]))
     assert fault in said
+
+
+@pytest.mark.parametrize(
+    ("by", "fault"),
+    [
+        (drawn_by(draw_curves), None),
+        ("__main__:draw", None),
+        (drawn_by(draw_curves)[:-1] + "?", "(inception_edu.figures.curves:draw_curves "),
+        ("inception_edu.figures.curves:gone 123", "(inception_edu.figures.curves:gone 123)"),
+        ("", "(not noted)"),
+    ],
+)
+def test_check_notices_a_picture_older_than_the_code_that_draws_it(series, by, fault):
+    outputs = [shown(picture(), by=by)]
+    said = edited(series / "00_start.ipynb", lambda nb: code(nb)[1].update(outputs=outputs))
+    assert len(said) == (fault is not None)
+    assert not said or f"cell 4: a picture older than its code {fault}" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -431,5 +464,14 @@ def test_large_pictures_get_a_palette_and_look_alike_and_small_ones_stay():
 
 
 def test_a_missing_notebook_is_named(tmp_path, capsys):
-    assert main(["check", str(tmp_path / "07.ipynb")]) == 1
-    assert "07.ipynb" in capsys.readouterr().out
+    for command in COMMANDS.keys() - {"measure"}:
+        assert main([command, str(tmp_path / "07.ipynb")]) == 1
+        assert capsys.readouterr().out == f"there is no notebook {tmp_path / '07.ipynb'}\n"
+
+
+def test_every_command_that_is_spoken_of_exists():
+    places = [ROOT / "Makefile", *ROOT.glob("*.md"), *ROOT.glob("notebooks/[0-9]*.ipynb")]
+    places += [*ROOT.glob("authoring/*.py"), *ROOT.glob("inception_edu/**/*.py")]
+    texts = "\n".join(place.read_text(encoding="utf-8") for place in places)
+    named = set(re.findall(r"-m\s+authoring\s+([a-z]\w*)", texts))
+    assert len(named) >= 5 and named <= COMMANDS.keys()

@@ -13,6 +13,7 @@ from authoring import breaks, execution
 from authoring.__main__ import main
 from authoring.blocks import HEIGHT, Page, code_blocks, pages, text_blocks
 from authoring.cells import has_formula, markdown, outputs
+from authoring.explorers import row, steps
 from authoring.frames import frames, label, place, positions
 from authoring.notebook import dumps, normalise, read
 from authoring.slides import slides
@@ -228,6 +229,25 @@ def test_a_notebook_that_did_not_change_is_not_run_again(deck, monkeypatch):
     deck[1].write_text(deck[1].read_text(encoding="utf-8") + "\n", encoding="utf-8")
     with pytest.raises(pytest.fail.Exception, match="ran"):
         slides(deck[1], deck[0].parent)
+
+
+def test_the_table_of_explorers_has_a_row_for_each_with_the_time_of_every_step(deck, capsys):
+    assert main(["explorers", str(deck[1])]) == 0
+    head, row = capsys.readouterr().out.splitlines()[1:3]
+    assert head.split()[:3] == ["lesson", "explorer", "steps"]
+    lesson, title, steps, *times = row.split()
+    assert (lesson, title, steps) == ("01", "Squares", "5")
+    median, nine_of_ten, longest = map(int, times)
+    assert 0 < median <= nine_of_ten <= longest
+
+
+def test_an_explorer_is_timed_through_all_positions_of_all_controls_and_ends_where_it_was():
+    seen = []
+    explorer = make(compute=lambda n, other: seen.append((n, other)))
+    seen.clear()
+    assert len(steps(explorer)) == len(seen) == 9 + 12
+    assert explorer.values == {"n": 3, "other": 2} and {n for n, _ in seen} == set(range(1, 10))
+    assert row("01", "A", [3.0, 1.0, 2.0]).split() == ["01", "A", "3", "2", "3", "3"]
 
 
 @pytest.fixture
