@@ -36,7 +36,7 @@ colab: .venv/installed
 
 # JupyterLab, a slide deck and a page of the site in Chromium.
 e2e: .venv/installed
-	$(PY) -m pytest -q -n 2 --dist loadgroup tests/e2e
+	$(PY) -m pytest -q $(TOGETHER) tests/e2e
 
 test-all: test filled colab
 	$(MAKE) slides site e2e ARGS=

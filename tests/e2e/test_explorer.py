@@ -6,8 +6,6 @@ from contrast import faint
 from keyboard import tour
 from lesson_page import opened
 
-pytestmark = pytest.mark.xdist_group("explorer")  # each test goes on where the last one ended
-
 SOURCE = """\
 from ipywidgets import Checkbox, Dropdown, FloatSlider, IntSlider, SelectionSlider, ToggleButtons
 

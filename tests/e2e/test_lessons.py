@@ -1,7 +1,7 @@
 """Each lesson in JupyterLab and Chromium: run, moved by the keyboard, answered, in the dark.
 
 What trains for long is left out where no explorer waits for it: that every cell runs is strict
-nbval's to prove. Each lesson is a group of its own, so that two processes may share them.
+nbval's to prove.
 """
 
 import ast
@@ -42,7 +42,7 @@ def handed_out(path: Path, folder: Path) -> Path:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(path, marks=pytest.mark.xdist_group(path.stem)) for path in lessons()],
+    params=lessons(),
     ids=lambda path: path.stem,
 )
 def lesson(request, folder, lab, browser):
