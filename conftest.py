@@ -14,12 +14,16 @@ os.environ["INCEPTION_EDU_DEVICE"] = "cpu"
 # for all processes at work, make a process beside a busy one up to 40 times slower.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A list of fonts of this checkout's own: a stale one in the home folder warns in every figure.
+os.environ["MPLCONFIGDIR"] = str(Path(ROOT) / "build" / "matplotlib")
 
 
 def pytest_configure(config) -> None:
     """Add the comparison of pictures to nbval's comparison of text, where nbval is used."""
     if not getattr(config.option, "nbval", False):
         return
+    import matplotlib.font_manager  # noqa: F401  lists the fonts once, before processes share them
+
     rules = config.option.nbval_sanitize_with  # pyproject's is meant from the root, wherever we are
     config.option.nbval_sanitize_with = rules and str(config.rootpath / rules)
     from nbval.plugin import IPyNbCell
