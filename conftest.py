@@ -28,11 +28,15 @@ def pytest_configure(config) -> None:
     config.option.nbval_sanitize_with = rules and str(config.rootpath / rules)
     from nbval.plugin import IPyNbCell
 
+    from authoring.compare import agrees_within, within
     from authoring.pictures import difference
 
     compare_text = IPyNbCell.compare_outputs
 
     def compare_outputs(self, test, ref, skip_compare=None) -> bool:
+        if (units := within(self.cell)) is not None:
+            test = agrees_within(ref, test, units)
+            return compare_text(self, test, ref, skip_compare)
         if not compare_text(self, test, ref, skip_compare):
             return False
         found = difference(ref, test)

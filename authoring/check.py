@@ -21,6 +21,7 @@ ANYWHERE = re.compile(
     r"|\b[A-Z]:\\\w+"
 )
 STAMPED = {"nav": "the links", "colab": "what installs the package in Colab"}
+UNCOMPARED_SHARE, BOOLEANS = 0.1, 5  # at most in a lesson
 BANNED_TAGS = {"nbval-skip", "nbval-raises-exception", "raises-exception", "skip"}
 
 
@@ -36,14 +37,24 @@ def check(page: Path) -> list[str]:
             found.append("not run from top to bottom: some cell's count is missing or out of order")
         elif dumps(nb) != dumps(normalise(read(page))):
             found.append("not normalised: `run` it")
-        if sum(UNCOMPARED in tags(cell) for cell in cells) > 0.15 * len(cells):
-            found.append("more than 15 % of its code cells are uncompared")
+        if sum(UNCOMPARED in tags(cell) for cell in cells) > UNCOMPARED_SHARE * len(cells):
+            found.append(f"more than {UNCOMPARED_SHARE:.0%} of its code cells are uncompared")
+        if (bare := sum(map(booleans, cells))) > BOOLEANS:
+            found.append(
+                f"{bare} results are a bare True or False, at most {BOOLEANS}: print numbers"
+            )
         for tag, use in STAMPED.items():
             if not any(tag in tags(cell) for cell in nb.cells):
                 found.append(f'no cell tagged "{tag}" to hold {use}')
         found += breaks.faults(nb)
         found += [f"cell {i}: {fault}" for i, c in enumerate(nb.cells) for fault in _faults(c)]
     return [f"{page.name}: {fault}" for fault in found]
+
+
+def booleans(cell: NotebookNode) -> int:
+    """How often a cell's printed output is True or False where a number could be."""
+    texts = [out.get("text", out.get("data", {}).get("text/plain", "")) for out in cell.outputs]
+    return len(re.findall(r"\b(?:True|False)\b", "\n".join(texts)))
 
 
 def _faults(cell: NotebookNode) -> list[str]:

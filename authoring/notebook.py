@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from authoring.compare import keep_close
 from authoring.pictures import difference, drawn_by
 from inception_edu.files import write
 
@@ -77,6 +78,7 @@ def keep_old(old: NotebookNode, new: NotebookNode) -> None:
     pairs = list(zip(code(old), code(new), strict=True))
     compared = [pair for pair in pairs if UNCOMPARED not in tags(pair[0])]
     for was, cell in compared:
+        keep_close(was, cell)
         if _same(was.outputs, cell.outputs):
             cell.outputs = was.outputs
     if all(was.outputs == cell.outputs for was, cell in compared):

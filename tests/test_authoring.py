@@ -22,6 +22,7 @@ from authoring.fill import fill, without_training
 from authoring.notebook import code, dumps, keep_old, normalise, read
 from authoring.pictures import difference, shrink
 from authoring.stamp import PROJECT, lessons, stamped
+from inception_edu.display import Box
 from inception_edu.figures import draw_curves, drawn_by
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +55,14 @@ def picture(*, bar: int = 40, noise: float = 0.0, width: int = 96) -> str:
 def shown(png: str, words: str = "a bar", by: str = "__main__:draw"):
     about = {"image/png": {"alt": words, "drawn_by": by}}
     return new_output("display_data", data={"image/png": png, "text/plain": words}, metadata=about)
+
+
+def verdict(word: str):
+    """The output of a check."""
+    box = Box(word, "Exercise 1", "What was said.")
+    return new_output(
+        "display_data", data={"text/html": box._repr_html_(), "text/plain": repr(box)}
+    )
 
 
 @pytest.fixture
@@ -111,15 +120,20 @@ def test_a_cell_that_fails_is_named_and_nothing_is_saved(series, capsys):
 
 def test_nbval_from_any_folder_passes_a_lesson_and_notices_a_number_and_a_blank_figure(tmp_path):
     draw = f"display({{'image/png': {picture()!r}, 'text/plain': 'a bar'}}, raw=True)"
-    exercise = "print('\\u2714 Exercise 1: right')"
+    exercise = "from inception_edu.display import Box\ndisplay(Box('right', 'Exercise 1', 'Kept.'))"
     figure = cell(draw, count=2)
     figure.outputs = [shown(picture(noise=0.01))]
-    done = cell(exercise, printed="\u25ab Exercise 1: not attempted yet (put it in)\n", count=3)
-    right = new_notebook(cells=[cell("print(6 * 7)", printed="42\n"), figure, done])
-    copies = {name: copy.deepcopy(right) for name in ("right", "number", "blank", "exercise")}
+    done = cell(exercise, count=3)
+    done.outputs = [verdict("not attempted yet")]
+    near = cell("print('about 85.3 %')", "within:2", printed="about 86.9 %\n", count=4)
+    right = new_notebook(cells=[cell("print(6 * 7)", printed="42\n"), figure, done, near])
+    copies = {
+        name: copy.deepcopy(right) for name in ("right", "number", "blank", "exercise", "near")
+    }
     copies["number"].cells[0].outputs[0].text = "43\n"
     copies["blank"].cells[1].outputs = [shown(picture(bar=1))]
-    copies["exercise"].cells[2].outputs[0].text = "\u2718 Exercise 1: not right yet (why)\n"
+    copies["exercise"].cells[2].outputs = [verdict("not right yet")]
+    copies["near"].cells[3].outputs[0].text = "about 87.9 %\n"
     for name, nb in copies.items():
         (tmp_path / f"{name}.ipynb").write_text(dumps(nb), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "--nbval", "-c", str(ROOT / "pyproject.toml")]
@@ -128,8 +142,9 @@ def test_nbval_from_any_folder_passes_a_lesson_and_notices_a_number_and_a_blank_
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     lines = [x.split(" - ")[0] for x in done.stdout.splitlines() if x[:6] in ("PASSED", "FAILED")]
     failed = sorted(x.split()[1].split("/")[-1] + x[-2:] for x in lines if x[0] == "F")
-    assert failed == ["blank.ipynb::Cell 1", "exercise.ipynb::Cell 2", "number.ipynb::Cell 0"]
-    assert len(lines) == 12 and "of full scale" in done.stdout
+    places = ("blank.ipynb::Cell 1", "exercise.ipynb::Cell 2", "near.ipynb::Cell 3")
+    assert failed == [*places, "number.ipynb::Cell 0"]
+    assert len(lines) == 20 and "of full scale" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -301,7 +316,7 @@ def test_check_notices_a_picture_older_than_the_code_that_draws_it(series, by, f
         (lambda nb: nb.cells[0].update(id="abc"), "not normalised"),
         (lambda nb: code(nb)[0].metadata.update(tags=["nbval-skip"]), "nbval-skip"),
         (lambda nb: code(nb)[0].metadata.update(tags=["raises-exception"]), "raises-exception"),
-        (lambda nb: code(nb)[0].metadata.update(tags=["nbval-ignore-output"]), "15 %"),
+        (lambda nb: code(nb)[0].metadata.update(tags=["nbval-ignore-output"]), "10%"),
         (lambda nb: nb.cells[1].update(source="[Next](07.ipynb)"), "stamp"),
         (lambda nb: nb.cells[2].update(source="my table"), "stamp"),
         (lambda nb: nb.cells[1].metadata.pop("tags"), 'no cell tagged "nav"'),

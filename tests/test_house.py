@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROWS = (  # the rooms of inception_edu/: each may import its own row and those above it
-    ("__init__", "checks", "files"),
+    ("__init__", "checks", "files", "display"),
     ("layers",),
     ("network",),
     ("googlenet", "factorised"),

@@ -1,0 +1,176 @@
+"""By what a check judges a function or a network: what it puts out and its gradients, against an
+independent route with the same weights, whatever it is made of and in whatever order."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import permutations, product
+
+import torch
+from torch import Tensor, nn
+
+MOST = 20_000  # ways to match weights of equal shapes that are tried
+
+
+def same(found: Tensor, right: Tensor, rtol: float = 1e-4) -> bool:
+    """Whether two tensors agree in shape and, in units of the largest right value, in numbers."""
+    found, right = found.detach().double(), right.detach().double()
+    scale = max(right.abs().max().item(), 1e-12) if right.numel() else 1.0
+    return found.shape == right.shape and bool((found - right).abs().le(rtol * scale).all())
+
+
+def other_function(
+    answer: Callable[..., Tensor], right: Callable[..., Tensor], *given: Tensor, rtol: float = 1e-4
+) -> str | None:
+    """How a function differs from the right one, in what it returns for some tensors or in the
+    gradients with respect to those of them that need gradients; None if it does not."""
+    mine, theirs = _leaves(given), _leaves(given)
+    found, expected = answer(*mine), right(*theirs)
+    if not isinstance(found, Tensor):
+        return f"it returns {str(found)[:60]!r}, expected a tensor of shape {tuple(expected.shape)}"
+    if found.shape != expected.shape:
+        return f"it returns shape {tuple(found.shape)}, expected {tuple(expected.shape)}"
+    if not same(found, expected, rtol):
+        return f"it returns {_first(found, expected, rtol)}"
+    if not any(x.requires_grad for x in mine):
+        return None
+    if not found.requires_grad:
+        return "its numbers are right, but no gradient flows back: something is detached"
+    along = torch.rand_like(expected) + 0.5
+    for one, output in ((mine, found), (theirs, expected)):
+        for x in one:
+            if x.requires_grad:
+                x.grad = torch.zeros_like(x)
+        output.backward(along.to(output.dtype))
+    pairs = [(x.grad, y.grad) for x, y in zip(mine, theirs, strict=True) if x.requires_grad]
+    if not all(same(a, b, 10 * rtol) for a, b in pairs):
+        return "its numbers are right, but its gradients are others: something is detached"
+    return None
+
+
+def other_network(
+    answer: nn.Module,
+    right: Callable[[], nn.Module],
+    shape: tuple[int, ...],
+    *,
+    channels: Sequence[int] = (),
+) -> str | None:
+    """How a network differs from the right one: its weights, or with the right one's weights its
+    outputs for random images of a shape (n, c, h, w), or their gradients; None if it does not.
+
+    Modules of any make will do, with their weights declared in any order. `channels` are the
+    branches' widths if they may be joined in any order.
+    """
+    reference, x = right(), torch.randn(shape)
+    if not isinstance(answer, nn.Module):
+        return f"return an nn.Module, got {str(answer)[:60]!r}"
+    answer.eval(), reference.eval()
+    if why := _other_weights(answer, reference):
+        return why
+    _spread(reference)
+    expected, found = reference(x), answer(x)
+    if not isinstance(found, Tensor) or found.shape != expected.shape:
+        seen = tuple(found.shape) if isinstance(found, Tensor) else str(found)[:60]
+        return f"{tuple(x.shape)} becomes {seen}, expected {tuple(expected.shape)}"
+    orders = [expected]
+    if channels:
+        parts = expected.split(tuple(channels), dim=1)
+        orders = [torch.cat(order, 1) for order in permutations(parts)]
+    for pairs in _matches(answer, reference):
+        with torch.no_grad():
+            for mine, theirs in pairs:
+                mine.copy_(theirs)
+            found = answer(x)
+        for expected in orders:
+            if same(found, expected):
+                return _other_gradients(answer, pairs, expected, x)
+    return (
+        "its weights have the right shapes, but with the right ones' values it puts out something "
+        "else: look at paddings, strides, pools, activations and what is joined"
+    )
+
+
+def _other_weights(answer: nn.Module, reference: nn.Module) -> str | None:
+    mine, theirs = (sorted(tuple(p.shape) for p in m.parameters()) for m in (answer, reference))
+    extra, missing = _without(mine, theirs), _without(theirs, mine)
+    if not extra and not missing:
+        return None
+    count, right = (sum(math.prod(s) for s in shapes) for shapes in (mine, theirs))
+    said = [f"it has {count:,} parameters, expected {right:,}"]
+    said += [f"weights of shape {shape} are not expected" for shape in extra[:1]]
+    said += [f"weights of shape {shape} are missing" for shape in missing[:1]]
+    return "; ".join(said)
+
+
+def _without(shapes: list[tuple], others: list[tuple]) -> list[tuple]:
+    """The shapes of a list that another list does not hold as often."""
+    left = list(others)
+    return [shape for shape in shapes if shape not in left or left.remove(shape)]
+
+
+def _spread(network: nn.Module) -> None:
+    """Weights that let everything reach the output: no bias is 0, no two are alike."""
+    with torch.no_grad():
+        for p in network.parameters():
+            p.copy_(torch.randn_like(p) / math.sqrt(max(1, p[0].numel() if p.ndim > 1 else 4)))
+
+
+def _matches(answer: nn.Module, reference: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Every way to give the answer the reference's weights: whole layers of equal shapes change
+    places, in the order of declaration first."""
+    mine, theirs = _layers(answer), _layers(reference)
+    kinds = list(dict.fromkeys(_kind(layer) for layer in theirs))
+    if sorted(map(_kind, mine)) != sorted(map(_kind, theirs)):  # weights held in another way
+        mine, theirs = ([[p] for p in m.parameters()] for m in (answer, reference))
+        kinds = list(dict.fromkeys(map(_kind, theirs)))
+    groups = [
+        ([m for m in mine if _kind(m) == kind], [t for t in theirs if _kind(t) == kind])
+        for kind in kinds
+    ]
+    orders = product(*(permutations(range(len(own))) for own, _ in groups))
+    for _, order in zip(range(MOST), orders, strict=False):
+        yield [
+            pair
+            for (own, others), places in zip(groups, order, strict=True)
+            for layer, place in zip(own, places, strict=True)
+            for pair in zip(layer, others[place], strict=True)
+        ]
+
+
+def _layers(network: nn.Module) -> list[list[nn.Parameter]]:
+    """The parameters of each layer that has some of its own."""
+    own = [list(layer.parameters(recurse=False)) for layer in network.modules()]
+    return [parameters for parameters in own if parameters]
+
+
+def _kind(layer: list[nn.Parameter]) -> tuple:
+    return tuple(tuple(p.shape) for p in layer)
+
+
+def _other_gradients(
+    answer: nn.Module, pairs: list[tuple[Tensor, Tensor]], expected: Tensor, x: Tensor
+) -> str | None:
+    """Whether gradients of weights differ, where outputs agree: a detached branch."""
+    along, found = torch.rand_like(expected), answer(x)
+    if not found.requires_grad:
+        return "it puts out the right numbers, but no gradient flows back to its weights"
+    mine = torch.autograd.grad(found, [m for m, _ in pairs], along, allow_unused=True)
+    right = torch.autograd.grad(expected, [t for _, t in pairs], along, allow_unused=True)
+    for (weight, _), a, b in zip(pairs, mine, right, strict=True):
+        if (a is None) != (b is None) or (a is not None and not same(a, b, 1e-3)):
+            shape = tuple(weight.shape)
+            return f"its outputs are right, but weights of shape {shape} learn something else"
+    return None
+
+
+def _leaves(given: Sequence[Tensor]) -> list[Tensor]:
+    return [x.detach().clone().requires_grad_(x.requires_grad) for x in given]
+
+
+def _first(found: Tensor, right: Tensor, rtol: float) -> str:
+    """The first number that differs, where it stands, and what it should be."""
+    scale = rtol * max(right.abs().max().item(), 1e-12)
+    wrong = ((found - right).abs() > scale) | found.isnan()
+    if not found.ndim:
+        return f"{found:.4f}, expected {right:.4f}"
+    place = tuple(wrong.nonzero()[0].tolist())
+    return f"{found[place]:.4f} at {place}, expected {right[place]:.4f}"
