@@ -126,7 +126,7 @@ def _output_block(page: str) -> Block:
     block = Block(page, height + 2 * GAP, size=size)
     if found := PNG.search(page):
         width, height = struct.unpack(">II", b64decode(found[1])[16:24])
-        block.picture = min(1.5 * height, 500, height * WIDTH / width)
+        block.picture = min(500, height * WIDTH / width)
         block.spare = block.picture - min(block.picture, max(240, 0.6 * block.picture))
         if "<input" in page:  # the words are small beside the picture
             block.size = min(size, 20)

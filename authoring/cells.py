@@ -13,12 +13,11 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from authoring.execution import is_frames
-from inception_edu.widgets import WHILE_TRAINING
 
 WEB = Path(__file__).parent / "web"
 FENCE = re.compile(r"^```.*?^```|`[^`\n]+`", re.S | re.M)
 FORMULA = re.compile(r"\$\$.+?\$\$|(?<![\\$\w])\$[^\s$][^$\n]*\$(?!\d)|\\\(|\\\[|\\begin\{", re.S)
-NO_GUESS = re.compile(r"▫ Your guess: not attempted\. (Answer: [^\n<]*)")
+NO_GUESS = re.compile(r"<b>▫ Your guess: not attempted yet</b><br>(.*?)</div>")
 
 
 def markdown(cell: NotebookNode, folder: Path, source: str | None = None) -> str:
@@ -62,7 +61,7 @@ def outputs(cell: NotebookNode) -> list[str]:
 
 def _output(out: NotebookNode) -> str:
     if out.output_type == "stream":
-        return NO_GUESS.sub(r'<strong class="answer">\1</strong>', _pre(out.text))
+        return _pre(out.text)
     if out.output_type == "error":
         return _pre("\n".join(out.traceback))
     data = out.data
@@ -73,14 +72,15 @@ def _output(out: NotebookNode) -> str:
             about = out.metadata.get(kind, {}).get("alt") or data.get("text/plain", "a figure")
             source = f"data:{kind};base64,{data[kind].strip()}"
             return f'<img src="{source}" alt="{html.escape(about)}">'
+    if found := NO_GUESS.search(data.get("text/html", "")):
+        return f'<p><strong class="answer">{found[1]}</strong></p>'
     for kind in ("text/html", "image/svg+xml"):
         if kind in data:
             return f'<div class="table">{data[kind]}</div>'
     for kind in ("text/markdown", "text/latex"):
         if kind in data:
             return markdown2html(data[kind])
-    text = data.get("text/plain", "")
-    return _pre(text) if text != WHILE_TRAINING else ""
+    return _pre(data.get("text/plain", ""))
 
 
 def _pre(text: str) -> str:

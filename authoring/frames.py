@@ -97,7 +97,7 @@ def load_ipython_extension(shell: object) -> None:
     """Let every explorer display its frames beside what it displays otherwise."""
 
     def show(explorer: Explorer, **kwargs: object) -> None:
-        data, metadata = picture_bundle(explorer.png, explorer.plain, explorer.draw)
+        data, metadata = picture_bundle(explorer.png, explorer.plain, explorer.draw, explorer.size)
         data |= widget_bundle(explorer.view) | {"text/html": frames(explorer)}
         display(data, metadata=metadata, raw=True)
 

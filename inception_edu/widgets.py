@@ -1,5 +1,6 @@
 """Explorers: live where there is a kernel, picture and words everywhere else."""
 
+import asyncio
 import html
 import time
 import traceback
@@ -9,22 +10,38 @@ import ipywidgets
 from IPython.display import display
 
 from inception_edu.checks import check_choice
-from inception_edu.figures import Draw, Easel, describe, draw_curves, picture_bundle, png, render
+from inception_edu.figures import (
+    Draw,
+    Easel,
+    Picture,
+    describe,
+    draw_curves,
+    on_page,
+    picture_bundle,
+    png,
+)
 from inception_edu.training.history import History
-
-WHILE_TRAINING = "While the training runs, its curves are drawn here."
 
 # A red bar beside the text, whose own colour is the page's: it can be read in a dark theme, too.
 ALERT = "border-left: 4px solid #d32f2f; padding-left: 8px"
+# For a screen reader alone: the picture says the same.
+UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
+HINT = (
+    "<small style='opacity: 0.7'>If the picture no longer follows, the kernel has restarted: run "
+    "this cell again.</small>"
+)
+RESTS = 0.12  # seconds after which a control counts as resting
 
 
 class Explorer:
     """Controls, a pure `compute(**values) -> data`, `draw(fig, data)` and `words(data) -> str`.
 
     `controls` maps compute's arguments to ipywidgets controls. Moving one replaces the bytes of
-    one Image widget, so nothing flickers and the page does not jump. The displayed output holds
-    the live view, the PNG as drawn and the words, which is what a page without a kernel shows.
-    `moves` names the control that still moves on slides and hand-outs; None: the first.
+    one Image widget, so nothing flickers and the page does not jump: quickly at first, and sharply
+    once the control rests. The displayed output holds the live view, the PNG as drawn and the
+    words, which is what a page without a kernel shows. `moves` names the control that still moves
+    on slides and hand-outs; None: the first. `tells` says whether the words hold more than the
+    picture shows, and so stand below it.
     """
 
     def __init__(
@@ -37,25 +54,25 @@ class Explorer:
         title: str,
         size: tuple[float, float] = (8, 3.6),
         moves: str | None = None,
+        tells: bool = True,
     ) -> None:
-        self.controls, self.title, self.size = controls, title, size
+        self.controls, self.title, self.size, self.tells = controls, title, size, tells
         self.moves = moves or next(iter(controls))
         check_choice("moves", self.moves, controls)
         self._compute, self.draw, self._words = compute, draw, words
-        self._easel = Easel(size)
+        self._quick, self._sharp, self._timer = Easel(size, density=1), Easel(size), None
         # Both width and height are set: the cell keeps its height while a picture is replaced.
-        width, height = (str(round(inches * 100)) for inches in size)
+        width, height = map(str, on_page(size))
         self.picture = ipywidgets.Image(format="png", width=width, height=height)
         self.text, self.message = ipywidgets.HTML(), ipywidgets.HTML()
-        heading = ipywidgets.HTML(f"<b>{html.escape(title)}</b>")
-        self.view = ipywidgets.VBox(
-            [heading, *controls.values(), self.message, self.picture, self.text]
-        )
+        heading, hint = ipywidgets.HTML(f"<b>{html.escape(title)}</b>"), ipywidgets.HTML(HINT)
+        parts = [heading, *controls.values(), self.message, self.picture, self.text, hint]
+        self.view = ipywidgets.VBox(parts, layout={"max_width": f"{on_page((11, 0))[0]}px"})
         for name, control in controls.items():
             control.description = control.description or name
             control.tooltip = control.description  # else ipywidgets 8 makes it "null"
             control.style.description_width = "11em"
-            control.layout.width = "34em"
+            control.layout.width = "100%"
             control.observe(self._on_change, names="value")
         self.update()
 
@@ -66,54 +83,73 @@ class Explorer:
 
     def update(self) -> None:
         """Compute, draw and tell again from the controls' values."""
-        data = self._compute(**self.values)
-        fig = self._easel.draw(self.draw, data)
-        self.png, self.words, drawn = png(fig), self._words(data), describe(fig)
+        self._follow(self._sharp)
+
+    def _follow(self, easel: Easel) -> None:
+        self._data = self._compute(**self.values)
+        self._show(easel)
+        self.words = self._words(self._data)
         chosen = ", ".join(
             f"{control.description} = {control.value}" for control in self.controls.values()
         )
-        self.plain = f"{self.title}\n[{chosen}]\n{self.words}\n{drawn}"
-        self.picture.value = self.png
-        self.text.value = _pre(self.words, "aria-live='polite'")
+        self.plain = f"{self.title}\n[{chosen}]\n{self.words}\n{self._drawn}"
+        self.text.value = _pre(self.words, "aria-live='polite'", "" if self.tells else UNSEEN)
         self.message.value = ""
 
+    def _show(self, easel: Easel) -> None:
+        fig = easel.draw(self.draw, self._data)
+        self.png, self._drawn = png(fig), describe(fig)
+        self.picture.value = self.png
+
     def _on_change(self, change: object) -> None:
+        """Draw quickly while a control moves; where there is an event loop, sharply afterwards."""
         try:
-            self.update()
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if self._timer:
+            self._timer.cancel()
+        try:
+            self._follow(self._quick if loop else self._sharp)
         except Exception:  # otherwise lost in the server's log
             report = traceback.format_exc(limit=-2)
             self.message.value = _pre(report, "role='alert'", ALERT)
+        else:
+            self._timer = loop and loop.call_later(RESTS, self._show, self._sharp)
 
     def __repr__(self) -> str:
         return self.plain
 
     def _ipython_display_(self, **kwargs: object) -> None:
         # One raw bundle: ipywidgets 7 (Colab) and 8 show their own objects by different methods.
-        data, metadata = picture_bundle(self.png, self.plain, self.draw)
+        data, metadata = picture_bundle(self.png, self.plain, self.draw, self.size)
         display(widget_bundle(self.view) | data, metadata=metadata, raw=True)
 
 
 class LiveCurve:
-    """Watches `fit`: shows its curves, redrawn every few seconds while the training runs.
-
-    A page without a kernel shows the words of the first moment only; draw the finished curves
-    with `Picture(draw_curves, history, str)`.
-    """
+    """Watches `fit`: shows its curves, redrawn every few seconds while the training runs, and in
+    the end as a picture with its words, which stays in the saved notebook."""
 
     def __init__(self, *, every_seconds: float = 3.0) -> None:
         self.every_seconds, self._due = every_seconds, 0.0
-        self.picture = ipywidgets.Image(format="png", width="800", height="360")
-        self.text = ipywidgets.HTML()
-        self.view = ipywidgets.VBox([self.picture, self.text])
 
     def __call__(self, history: History, done: bool) -> None:
         if not self._due:
-            display(widget_bundle(self.view) | {"text/plain": WHILE_TRAINING}, raw=True)
-        if done or time.monotonic() >= self._due:
-            self.picture.value = png(render(draw_curves, history, (8, 3.6)))
+            self._begin()
+        if done:
+            self._due, self.view.layout.display = 0.0, "none"  # the next run is shown anew
+            display(Picture(draw_curves, history, str))
+        elif time.monotonic() >= self._due:
+            self._due = time.monotonic() + self.every_seconds
+            self.picture.value = png(Easel((8, 3.6), density=1).draw(draw_curves, history))
             self.text.value = _pre(str(history), "aria-live='polite'")
-            # 0 shows the next run anew
-            self._due = 0.0 if done else time.monotonic() + self.every_seconds
+
+    def _begin(self) -> None:
+        width, height = map(str, on_page((8, 3.6)))
+        self.picture = ipywidgets.Image(format="png", width=width, height=height)
+        self.text = ipywidgets.HTML()
+        self.view = ipywidgets.VBox([self.picture, self.text])
+        display(widget_bundle(self.view) | {"text/plain": ""}, raw=True)
 
 
 def widget_bundle(view: ipywidgets.Widget) -> dict[str, dict]:

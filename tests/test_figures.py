@@ -61,9 +61,9 @@ def test_describe_counts_what_is_drawn_axes_by_axes():
 
 
 @pytest.mark.parametrize("size", [(8, 3.6), (5, 2), (3, 8)])
-def test_png_has_100_pixels_an_inch_and_is_the_same_twice(size):
+def test_png_has_168_pixels_an_inch_and_is_the_same_twice(size):
     first, second = (png(render(draw, [1, 2, 3], size)) for _ in range(2))
-    assert first[:8] == b"\x89PNG\r\n\x1a\n" and pixels(first) == tuple(100 * n for n in size)
+    assert first[:8] == b"\x89PNG\r\n\x1a\n" and pixels(first) == tuple(int(168 * n) for n in size)
     assert first == second != png(render(draw, [1, 2, 4], size))
     assert not any(key in first for key in (b"Software", b"tEXt", b"tIME"))
 
@@ -95,18 +95,18 @@ def test_picture_is_one_bundle_of_png_words_and_alt_text():
     first, second = data["text/plain"].splitlines()
     assert first == "sum 6" and second.startswith('[picture: "Three bars high"; 3 bars')
     assert repr(picture) == data["text/plain"]
-    about = {"alt": data["text/plain"], "drawn_by": drawn_by(draw)}
+    about = {"alt": data["text/plain"], "drawn_by": drawn_by(draw), "width": 504, "height": 252}
     assert metadata == {"image/png": about}
 
 
 def test_picture_draws_and_tells_the_data_that_it_is_given():
     one, other = Picture(draw, [1, 2, 3], words), Picture(draw, [3, 2, 2], words)
     assert one.png != other.png and repr(one) != repr(other)
-    assert pixels(one.png) == (800, 360)
+    assert pixels(one.png) == (1344, 604)  # twice those of the page
 
 
 def test_picture_bundle_keeps_bytes_and_words():
-    data, metadata = picture_bundle(b"abc", "words", draw_curves)
+    data, metadata = picture_bundle(b"abc", "words", draw_curves, (8, 3.6))
     assert data == {"image/png": "YWJj", "text/plain": "words"}
     about = metadata["image/png"]
     assert about["alt"] == "words" and about["drawn_by"] == drawn_by(draw_curves)
@@ -188,7 +188,7 @@ def test_a_run_on_one_page_has_loss_accuracy_rate_and_seconds():
 def test_curves_can_be_drawn_before_there_is_anything_to_draw(empty, draw):
     picture = Picture(draw, history(**empty), str)
     assert repr(picture).startswith("step ")
-    assert imread(io.BytesIO(picture.png)).shape[:2] == (360, 800)
+    assert imread(io.BytesIO(picture.png)).shape[:2] == (604, 1344)
 
 
 # --- which code drew it

@@ -1,5 +1,6 @@
 """Widgets without a browser or a kernel: ipywidgets' comms are dummies in plain Python."""
 
+import asyncio
 import base64
 import struct
 
@@ -86,8 +87,8 @@ def test_pictures_are_of_one_size_whatever_the_sliders_say():
     for value in (1, 4, 9):
         explorer.controls["base"].value = value
         sizes.add(size(explorer.picture.value))
-    assert sizes == {(500, 250)}
-    assert (explorer.picture.width, explorer.picture.height) == ("500", "250")
+    assert sizes == {(840, 420)}  # twice the pixels of the page
+    assert (explorer.picture.width, explorer.picture.height) == ("420", "210")
 
 
 @pytest.mark.parametrize(("asked", "got"), [(99, 9), (-5, 1), (4, 4)])
@@ -126,7 +127,7 @@ def test_one_output_holds_live_view_picture_and_words_and_nothing_else(explorer,
     assert base64.b64decode(bundle["image/png"]) == explorer.picture.value
     told = "Powers & more\n[base = 3, to the power of = 3]\n<value> 27\n"
     assert bundle["text/plain"] == told + '[picture: "A <power>"; 2 bars or patches]'
-    about = {"alt": bundle["text/plain"], "drawn_by": drawn_by(draw)}
+    about = {"alt": bundle["text/plain"], "drawn_by": drawn_by(draw), "width": 672, "height": 302}
     assert options["metadata"] == {"image/png": about}
     assert repr(explorer) == bundle["text/plain"]
 
@@ -174,23 +175,53 @@ def history(losses=(2.0,)):
     )
 
 
-def test_live_curve_is_displayed_once_and_its_picture_follows_the_training(displayed):
+def test_live_curve_is_drawn_while_training_and_ends_as_one_picture_that_stays(displayed):
     curve, pictures = LiveCurve(every_seconds=0), []
-    for losses, done in (([2.0], False), ([2.0, 1.5], False), ([2.0, 1.5, 1.0], True)):
-        curve(history(losses), done)
+    for losses in ([2.0], [2.0, 1.5]):
+        curve(history(losses), False)
         pictures.append(curve.picture.value)
-    assert len(displayed) == 1 and len(set(pictures)) == 3
+    assert len(displayed) == 1 and len(set(pictures)) == 2 and not curve.view.layout.display
     ((bundle,), options) = displayed[0]
     assert set(bundle) == {VIEW, "text/plain"} and options == {"raw": True}
-    assert bundle[VIEW]["model_id"] == curve.view.model_id
-    assert "curves are drawn here" in bundle["text/plain"]
-    assert "step 3 of 40, loss 1.000" in curve.text.value
+    assert bundle[VIEW]["model_id"] == curve.view.model_id and bundle["text/plain"] == ""
+    assert "step 2 of 40, loss 1.500" in curve.text.value
+    curve(history([2.0, 1.5, 1.0]), True)
+    ((picture,), _) = displayed[1]
+    assert len(displayed) == 2 and curve.view.layout.display == "none"
+    assert "step 3 of 40, loss 1.000" in repr(picture) and size(picture.png) == (1344, 604)
 
 
-def test_live_curve_waits_between_two_drawings_but_draws_the_end(displayed):
+def test_live_curve_waits_between_two_drawings(displayed):
     curve, pictures = LiveCurve(every_seconds=1000), []
-    for losses, done in (([2.0], False), ([2.0, 1.5], False), ([2.0, 1.0], True)):
-        curve(history(losses), done)
+    for losses in ([2.0], [2.0, 1.5]):
+        curve(history(losses), False)
         pictures.append(curve.picture.value)
-    assert pictures[0] == pictures[1] != pictures[2]
-    assert size(pictures[2]) == (800, 360)
+    assert pictures[0] == pictures[1]
+
+
+def test_live_curve_shows_every_run(displayed):
+    curve, views = LiveCurve(), []
+    for done in (False, True, False, True):
+        curve(history(), done)
+        views.append(curve.view)
+    assert len(displayed) == 4 and views[0] is views[1] is not views[2] is views[3]
+
+
+def test_a_control_that_moves_is_followed_quickly_and_drawn_sharply_once_it_rests():
+    computed = []
+
+    async def drag():
+        for value in (5, 6, 7):
+            explorer.controls["base"].value = value
+            assert size(explorer.picture.value) == (672, 302)
+        await asyncio.sleep(2 * widgets.RESTS)
+
+    explorer = make(lambda **values: computed.append(values) or power(**values))
+    asyncio.run(drag())
+    assert size(explorer.picture.value) == (1344, 604)
+    assert [values["base"] for values in computed] == [2, 5, 6, 7]  # and once more for no picture
+
+
+def test_words_that_the_picture_says_are_for_screen_readers_alone():
+    assert widgets.UNSEEN in make(tells=False).text.value
+    assert widgets.UNSEEN not in make().text.value and "aria-live" in make(tells=False).text.value

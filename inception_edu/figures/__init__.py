@@ -12,6 +12,7 @@ from inception_edu.figures.picture import (
     Easel as Easel,
     Picture as Picture,
     describe as describe,
+    on_page as on_page,
     picture_bundle as picture_bundle,
     png as png,
     render as render,

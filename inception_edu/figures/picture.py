@@ -8,6 +8,7 @@ import base64
 import io
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 
 import matplotlib
 import numpy as np
@@ -21,13 +22,24 @@ from inception_edu.figures.provenance import drawn_by
 from inception_edu.figures.style import STYLE
 
 Draw = Callable[[Figure, object], None]
+PAGE = 84  # CSS pixels of an inch: 11 inches fill the column of a page
+DENSITY = 2  # pixels of a CSS pixel, as screens have them
+
+
+def on_page(size: tuple[float, float]) -> tuple[int, int]:
+    """Width and height in CSS pixels of a figure of `size` inches."""
+    width, height = (round(inches * PAGE) for inches in size)
+    return width, height
 
 
 class Easel:
-    """Draws one figure after the other, all of `size` inches, in this project's style."""
+    """Draws one figure after the other, all of `size` inches, in this project's style.
 
-    def __init__(self, size: tuple[float, float]) -> None:
-        self._how = dict(figsize=size, dpi=100, layout=Places())
+    A `density` of 1 is for pictures that are soon followed by another: a quarter of the pixels.
+    """
+
+    def __init__(self, size: tuple[float, float], density: int = DENSITY) -> None:
+        self._how = dict(figsize=size, dpi=PAGE * density, layout=Places())
         self._canvas = FigureCanvasAgg(Figure(**self._how))
 
     def draw(self, draw: Draw, data: object) -> Figure:
@@ -47,10 +59,20 @@ def render(draw: Draw, data: object, size: tuple[float, float]) -> Figure:
 
 
 def png(fig: Figure) -> bytes:
-    """The figure as it was drawn, as PNG; `savefig` would lay it out and draw it twice more."""
-    buffer, pixels = io.BytesIO(), np.asarray(fig.canvas.buffer_rgba())[..., :3]
+    """The figure as it was drawn, as PNG, with round corners: a light card on a dark page.
+    `savefig` would lay it out and draw it twice more."""
+    buffer, pixels = io.BytesIO(), np.array(fig.canvas.buffer_rgba())
+    pixels[..., 3] = _card(*pixels.shape[:2], round(fig.dpi / 9))
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
+
+
+@lru_cache
+def _card(h: int, w: int, radius: int) -> np.ndarray:
+    """The opacity (h, w) of a rectangle with round corners: 255, and 0 beyond the corners."""
+    y, x = (np.abs(np.arange(n) - (n - 1) / 2) - (n / 2 - radius) for n in (h, w))
+    corner = np.maximum(y, 0)[:, None] ** 2 + np.maximum(x, 0)[None] ** 2
+    return np.where(corner <= radius**2, 255, 0).astype(np.uint8)
 
 
 def describe(fig: Figure) -> str:
@@ -83,7 +105,7 @@ class Picture:
         *,
         size: tuple[float, float] = (8, 3.6),
     ) -> None:
-        self._draw, fig = draw, render(draw, data, size)
+        self._draw, self._size, fig = draw, size, render(draw, data, size)
         self.png = png(fig)
         self.words = f"{words(data)}\n{describe(fig)}"
 
@@ -91,11 +113,15 @@ class Picture:
         return self.words
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        return picture_bundle(self.png, self.words, self._draw)
+        return picture_bundle(self.png, self.words, self._draw, self._size)
 
 
-def picture_bundle(png_bytes: bytes, words: str, draw: Draw) -> tuple[dict, dict]:
-    """A PNG and its words as Jupyter's data and metadata: the words are the alt text too, and it is
-    noted which code drew the picture, so that a saved one older than its code can be told."""
+def picture_bundle(
+    png_bytes: bytes, words: str, draw: Draw, size: tuple[float, float]
+) -> tuple[dict, dict]:
+    """A PNG and its words as Jupyter's data and metadata: how large it is on a page, the words as
+    alt text, and which code drew it, so that a saved one older than its code can be told."""
     data = {"image/png": base64.b64encode(png_bytes).decode(), "text/plain": words}
-    return data, {"image/png": {"alt": words, "drawn_by": drawn_by(draw)}}
+    width, height = on_page(size)
+    about = dict(width=width, height=height, alt=words, drawn_by=drawn_by(draw))
+    return data, {"image/png": about}

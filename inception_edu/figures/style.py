@@ -25,7 +25,7 @@ HEAD_COLOURS = {
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 13,
-    "axes.titlesize": 15,
+    "axes.titlesize": 14,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 13,
