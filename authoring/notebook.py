@@ -52,7 +52,7 @@ def normalise(nb: NotebookNode) -> NotebookNode:
     nb.nbformat, nb.nbformat_minor = 4, 5
     for i, cell in enumerate(nb.cells):
         cell.id = f"cell-{i:02d}"
-        kept = {k: v for k, v in cell.metadata.items() if k in ("jupyter", "slideshow")}
+        kept = {k: v for k, v in cell.metadata.items() if k in ("cellView", "jupyter", "slideshow")}
         cell.metadata = NotebookNode(kept | ({"tags": sorted(tags(cell))} if tags(cell) else {}))
     for count, cell in enumerate(code(nb), start=1):
         cell.execution_count, outputs, cell.outputs = count, cell.outputs, []

@@ -9,6 +9,10 @@ from authoring.breaks import set_breaks
 from authoring.notebook import dumps, read, tags
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+HOW = (
+    "**Shift+Enter** runs a cell and goes on to the next. To begin in the middle, select a cell "
+    "there and choose *Run > Run All Above Selected Cell*."
+)
 FIRST_CELL = re.compile(
     r"# ([^\n]+).*?^\*\*Question:\*\* ([^\n]+).*?^\*\*Time:\*\* (\d+) minutes", re.S | re.M
 )
@@ -40,15 +44,17 @@ def colab_link(file: str) -> list[str]:
 
 
 def install_cell() -> str:
-    """Code that brings the package into Colab, whose torch, numpy and ipywidgets suffice it."""
+    """Code that brings the package into Colab, whose torch, numpy and ipywidgets suffice it; from a
+    copy of the project while that has no address."""
     url = repository()
     install = f"    %pip install --quiet git+{url}"
     if "OWNER" in url:
-        install = """    print(
-        "This cell will install the package once Repository in pyproject.toml is your copy's "
-        "address and `python -m authoring stamp` has written it here."
-    )"""
-    return f"""# In Colab this installs what the lesson imports; elsewhere it does nothing.
+        install = """    from google.colab import files
+
+    print("Choose a zip of the project's folder, as a code host or `git archive` makes it:")
+    (name,) = files.upload()
+    %pip install --quiet "./{name}\""""
+    return f"""# @title In Colab, run this cell first; elsewhere it does nothing
 import importlib.util
 import sys
 
@@ -71,7 +77,7 @@ def links(series: list[tuple[str, str, str, str]], file: str) -> str:
     i = [name for name, _, _, _ in series].index(file)
     parts = [f"← {x}" for x in names[:i][-1:]] + [f"[Contents]({series[0][0]})"]
     parts += [f"{x} →" for x in names[i + 1 :][:1]]
-    return " · ".join(parts + colab_link(file))
+    return " · ".join(parts + colab_link(file)) + f"\n\n{HOW}"
 
 
 def stamped(page: Path) -> str:
@@ -90,5 +96,6 @@ def stamped(page: Path) -> str:
             cell.source = table(series)
         elif "colab" in tags(cell):
             cell.source = install_cell()
+            cell.metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}  # one line
     set_breaks(nb)
     return dumps(nb)

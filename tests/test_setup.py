@@ -134,8 +134,12 @@ def test_lab_opens_the_first_copy_finds_the_package_and_passes_options_on(series
     assert command[1:3] == ["-m", "jupyterlab"]
     assert command[3:] == [
         str(series / "my_notebooks/00_start_here.ipynb"),
+        "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
         *("--no-browser", "--port", "8890"),
     ]
+    settings = Path(env["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0])
+    assert (settings / "labconfig/default_setting_overrides.json").is_file()
+    assert json.loads((settings / "jupyter_server_config.json").read_text())
     assert env["PYTHONPATH"].split(os.pathsep)[0] == str(series)
     assert env["OMP_WAIT_POLICY"] == os.environ["OMP_WAIT_POLICY"]  # which `main` has set
 
