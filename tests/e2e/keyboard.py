@@ -45,6 +45,7 @@ def tour(page, explorer) -> tuple[int, list[tuple[bool, bool]]]:
 
 def move(page, explorer, focus: dict) -> tuple[bool, bool]:
     """Move the control in focus, or upload a photo; whether picture and words changed."""
+    page.wait_for_timeout(400)  # the last move's picture is drawn sharply
     before = explorer.evaluate(STATE)
     if focus["kind"] == "upload":
         with page.expect_file_chooser() as chooser:

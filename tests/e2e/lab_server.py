@@ -14,13 +14,10 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
+from inception_edu.commands.lab import SETTINGS as COURSE
+
 SETTINGS = {
-    # News and updates would ask the network.
-    "apputils-extension/notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-        "doNotDisturbMode": True,
-    },
+    "apputils-extension/notification": {"doNotDisturbMode": True},
     # Every cell stays in the page, to be waited for and looked at.
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
@@ -105,8 +102,9 @@ def _environment(own: Path) -> dict[str, str]:
         "IPYTHONDIR": "ipython",
     }
     # A proxy where nobody listens: a kernel that would download fails, here as without a network.
+    course = {"JUPYTER_CONFIG_PATH": str(COURSE)}  # what `lab` sets: no news, widgets saved
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
-    return {key: str(own / name) for key, name in folders.items()} | nowhere
+    return {key: str(own / name) for key, name in folders.items()} | nowhere | course
 
 
 def _wait(server: Server, process: subprocess.Popen, log: Path, within: float) -> None:

@@ -83,6 +83,18 @@ class LessonPage:
         self.page.evaluate(RUN, [i, source])
         self.page.wait_for_function(RAN, arg=[i, before], polling=100)
 
+    def changed(self) -> bool:
+        """Whether JupyterLab says that the notebook has changes that are not saved."""
+        return self.page.evaluate(f"() => {NOTEBOOK}.context.model.dirty")
+
+    def command(self, name: str) -> None:
+        """Give one of JupyterLab's commands, and wait until it is done."""
+        self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
+
+    def select(self, i: int) -> None:
+        """Make cell i the active one."""
+        self.page.evaluate(f"i => {{ {NOTEBOOK}.content.activeCellIndex = i }}", i)
+
     def complaints(self) -> list[str]:
         """Errors and everything on stderr, each with the cell that it came from."""
         return [
