@@ -123,7 +123,7 @@ def layer_table(
             key,
             tuple(output.shape[1:]) if name == key else row.output,
             row.params + (params.pop() if params else 0),  # a layer used twice is counted once
-            row.macs + _macs(module, inputs[0]),
+            row.macs + layer_macs(module, tuple(inputs[0].shape[1:])),
         )
 
     for name, module in model.named_modules():
@@ -134,9 +134,10 @@ def layer_table(
     return LayerTable(list(rows.values()))
 
 
-def _macs(layer: nn.Module, x: Tensor) -> int:
+def layer_macs(layer: nn.Module, image: tuple[int, ...]) -> int:
+    """MACs of one layer for one image (c, h, w): of a convolution or a linear layer; else 0."""
     if isinstance(layer, nn.Conv2d):
-        sizes = layer.in_channels, layer.out_channels, layer.kernel_size, tuple(x.shape[2:])
+        sizes = layer.in_channels, layer.out_channels, layer.kernel_size, tuple(image[1:])
         options = {n: getattr(layer, n) for n in ("stride", "padding", "groups", "dilation")}
         return conv_cost(*sizes, **options).macs
     if isinstance(layer, nn.Linear):

@@ -7,6 +7,7 @@ from inception_edu.figures.curves import (
     draw_page as draw_page,
     running_mean as running_mean,
 )
+from inception_edu.figures.diagram import diagram as diagram
 from inception_edu.figures.picture import (
     Draw as Draw,
     Easel as Easel,
