@@ -5,7 +5,6 @@ image and leaves out what is cheap beside it: bias, batch norm, ReLU, pooling.
 """
 
 import copy
-import html
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from inception_edu.checks import check_count
+from inception_edu.display import Table, text_table as text_table
 from inception_edu.layers import Concat, kernel_size, pair, same_padding
 
 
@@ -85,20 +85,15 @@ class LayerTable:
         lines = [(n, "x".join(map(str, o)), f"{p:,}", f"{macs:,}") for n, o, p, macs in rows]
         return [("layer", "output", "params", "MACs"), *lines]
 
+    def table(self) -> Table:
+        """The rows and the total, as they are shown."""
+        return Table(self.cells(), left=2, bold=[len(self.rows)])
+
     def __repr__(self) -> str:
-        return text_table(self.cells(), left=2)
+        return repr(self.table())
 
     def _repr_html_(self) -> str:
-        rows = ("".join(f"<td>{html.escape(c)}</td>" for c in cells) for cells in self.cells())
-        return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
-
-
-def text_table(rows: list[tuple[str, ...]], *, left: int = 1) -> str:
-    """Rows of strings as lines of text; the first `left` columns flush left, the others right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = [str.ljust] * left + [str.rjust] * len(widths)
-    aligned = (map(lambda side, *cell: side(*cell), sides, row, widths) for row in rows)
-    return "\n".join("  ".join(cells).rstrip() for cells in aligned)
+        return self.table()._repr_html_()
 
 
 def layer_table(

@@ -26,15 +26,8 @@ class Table:
         self.left, self.bold, self.caption = left, set(bold), caption
 
     def __repr__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)]
-        lines = []
-        for row in self.rows:
-            cells = [
-                cell.ljust(width) if i < self.left else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
-        return "\n".join([*lines, *filter(None, [self.caption])])
+        text = text_table(self.rows, left=self.left)
+        return f"{text}\n{self.caption}" if self.caption else text
 
     def _repr_html_(self) -> str:
         heading, *rows = self.rows
@@ -51,6 +44,14 @@ class Table:
             for i, cell in enumerate(cells)
         )
         return f"<tr>{line}</tr>"
+
+
+def text_table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Rows of strings as lines of text; the first `left` columns flush left, the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = [str.ljust] * left + [str.rjust] * len(widths)
+    aligned = (map(lambda side, *cell: side(*cell), sides, row, widths) for row in rows)
+    return "\n".join("  ".join(cells).rstrip() for cells in aligned)
 
 
 VERDICTS = {  # the sign and the colour of each; all three can be read on white and on black
