@@ -16,7 +16,7 @@ from IPython.display import display
 from authoring.execution import IS_FRAMES
 from authoring.pictures import palette
 from inception_edu.figures import picture_bundle
-from inception_edu.widgets import Explorer, widget_bundle
+from inception_edu.widgets import Explorer, label, widget_bundle
 
 MOST = 12  # positions
 
@@ -46,15 +46,6 @@ def positions(control: ipywidgets.Widget, most: int = MOST) -> tuple[list, int]:
 def place(control: ipywidgets.Widget, position: object) -> None:
     """Move the control to one of its `positions`."""
     setattr(control, "index" if hasattr(control, "options") else "value", position)
-
-
-def label(control: ipywidgets.Widget) -> str:
-    """The control's value as one reads it beside the control."""
-    if hasattr(control, "options"):
-        return str(control.label)
-    if isinstance(control.value, bool):
-        return "on" if control.value else "off"
-    return f"{control.value:g}" if isinstance(control.value, float) else str(control.value)
 
 
 def frames(explorer: Explorer) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import html
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import ipywidgets
 from IPython.display import display
@@ -30,6 +30,7 @@ HINT = (
     "<small style='opacity: 0.7'>If the picture no longer follows, the kernel has restarted: run "
     "this cell again.</small>"
 )
+BUTTONS = 64  # letters that find room beside each other
 RESTS = 0.12  # seconds after which a control counts as resting
 
 
@@ -89,9 +90,7 @@ class Explorer:
         self._data = self._compute(**self.values)
         self._show(easel)
         self.words = self._words(self._data)
-        chosen = ", ".join(
-            f"{control.description} = {control.value}" for control in self.controls.values()
-        )
+        chosen = ", ".join(f"{c.description} = {label(c)}" for c in self.controls.values())
         self.plain = f"{self.title}\n[{chosen}]\n{self.words}\n{self._drawn}"
         self.text.value = _pre(self.words, "aria-live='polite'", "" if self.tells else UNSEEN)
         self.message.value = ""
@@ -124,6 +123,30 @@ class Explorer:
         # One raw bundle: ipywidgets 7 (Colab) and 8 show their own objects by different methods.
         data, metadata = picture_bundle(self.png, self.plain, self.draw, self.size)
         display(widget_bundle(self.view) | data, metadata=metadata, raw=True)
+
+
+def label(control: ipywidgets.Widget) -> str:
+    """The control's value as one reads it beside the control."""
+    if hasattr(control, "options"):
+        return str(control.label)
+    if isinstance(control.value, bool):
+        return "on" if control.value else "off"
+    return f"{control.value:g}" if isinstance(control.value, float) else str(control.value)
+
+
+def choices(
+    options: Sequence[object], value: object = None, description: str = ""
+) -> ipywidgets.ToggleButtons | ipywidgets.Dropdown:
+    """A control that chooses one of some options (or (label, value) pairs): buttons side by side
+    where they are few and short, else a list."""
+    labels = [str(option[0] if isinstance(option, tuple) else option) for option in options]
+    few = sum(len(label) + 4 for label in labels) <= BUTTONS
+    kind = ipywidgets.ToggleButtons if few else ipywidgets.Dropdown
+    chosen = {} if value is None else {"value": value}
+    control = kind(options=list(options), description=description, **chosen)
+    if few:
+        control.style.button_width = "auto"
+    return control
 
 
 class LiveCurve:

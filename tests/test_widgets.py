@@ -225,3 +225,15 @@ def test_a_control_that_moves_is_followed_quickly_and_drawn_sharply_once_it_rest
 def test_words_that_the_picture_says_are_for_screen_readers_alone():
     assert widgets.UNSEEN in make(tells=False).text.value
     assert widgets.UNSEEN not in make().text.value and "aria-live" in make(tells=False).text.value
+
+
+def test_few_choices_are_buttons_and_many_are_a_list():
+    few = widgets.choices(["a", "b"], value="b", description="which")
+    assert isinstance(few, ipywidgets.ToggleButtons) and (few.value, few.description) == (
+        "b",
+        "which",
+    )
+    pairs = widgets.choices([("one", 1), ("two", 2)])
+    assert (pairs.value, widgets.label(pairs)) == (1, "one")
+    many = widgets.choices([f"class {i}" for i in range(10)], value="class 3")
+    assert isinstance(many, ipywidgets.Dropdown) and many.value == "class 3"

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import torch
-from ipywidgets import Dropdown
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -11,9 +10,10 @@ from inception_edu.data import Split
 from inception_edu.figures import COLOURS
 from inception_edu.googlenet import TABLE_1, GoogLeNet
 from inception_edu.layers import Concat
-from inception_edu.widgets import Explorer
+from inception_edu.widgets import Explorer, choices
 
 BRANCHES = ("branch1x1", "branch3x3", "branch5x5", "branch_pool")
+NAMES = dict(zip(("1x1", "3x3", "5x5", "pool"), BRANCHES, strict=True))
 BLOCKS = tuple(name for name, row in TABLE_1.items() if row.type == "inception")
 Muted = dict[tuple[str, str], Tensor]  # (branch, block) -> confusion matrix
 
@@ -88,8 +88,8 @@ def mute_explorer(muted: Muted, classes: tuple[str, ...]) -> Explorer:
         return Choice(branch, block, left(muted, block), accuracy(whole), table, classes)
 
     controls = {
-        "branch": Dropdown(options=("none", *BRANCHES), description="mute branch"),
-        "block": Dropdown(options=("all", *BLOCKS), description="in block"),
+        "branch": choices([("none", "none"), *NAMES.items()], description="mute branch"),
+        "block": choices(("all", *BLOCKS), description="in block"),
     }
     title = "Which branch can the network do without?"
     return Explorer(controls, look_up, _draw, _words, title=title, size=(9, 4))

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from ipywidgets import Dropdown, SelectionSlider
+from ipywidgets import SelectionSlider
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import nn
@@ -12,7 +12,7 @@ from inception_edu.cost import layer_table, receptive_field, text_table
 from inception_edu.figures import COLOURS
 from inception_edu.layers import Concat
 from inception_edu.network import Network
-from inception_edu.widgets import Explorer
+from inception_edu.widgets import Explorer, choices
 
 
 class Branch(NamedTuple):
@@ -90,7 +90,7 @@ def explorer(network: Network) -> Explorer:
     """A block and the image's side to choose; the network stands on the meta device."""
     blocks = [name for name, part in network.body.named_children() if isinstance(part, Concat)]
     controls = {
-        "name": Dropdown(options=blocks, description="block"),
+        "name": choices(blocks, description="block"),
         "side": SelectionSlider(options=[96, 128, 160, 192, 224, 256, 320], value=224),
     }
     controls["side"].description = "image, pixels"

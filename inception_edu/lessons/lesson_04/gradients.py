@@ -4,7 +4,6 @@ import statistics
 from typing import NamedTuple
 
 import torch
-from ipywidgets import Dropdown
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -14,7 +13,7 @@ from inception_edu.layers import Concat
 from inception_edu.lessons.lesson_04.runs import SETTINGS, STARTS, Setting
 from inception_edu.losses import head_losses
 from inception_edu.network import Network
-from inception_edu.widgets import Explorer
+from inception_edu.widgets import Explorer, choices
 
 HEADS = ("main", "aux2", "aux1")  # as they come from the end of the network
 Norms = dict[str, dict[str, float]]  # head -> layer -> norm of the gradient
@@ -94,9 +93,9 @@ def explorer(grid: Grid) -> Explorer:
         return Choice(setting, grid[setting], HEADS if head == "all" else (head,))
 
     controls = {
-        "start": Dropdown(options=tuple(STARTS), value="Xavier", description="start of weights"),
-        "norm": Dropdown(options=("none", "batch norm"), description="norm"),
-        "head": Dropdown(options=("all", *HEADS), description="gradient from"),
+        "start": choices(tuple(STARTS), value="Xavier", description="start of weights"),
+        "norm": choices(("none", "batch norm"), description="norm"),
+        "head": choices(("all", *HEADS), description="gradient from"),
     }
     title = "How much gradient arrives, and from which head?"
     return Explorer(controls, look_up, _draw, _words, title=title, size=(9, 4.2))

@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-from ipywidgets import Dropdown, FloatSlider
+from ipywidgets import FloatSlider
 from matplotlib.figure import Figure
 
 from inception_edu.cost import text_table
 from inception_edu.figures import COLOURS, Picture, running_mean
 from inception_edu.training import Recipe
-from inception_edu.widgets import Explorer
+from inception_edu.widgets import Explorer, choices
 
 STEPS = 200  # of the run whose schedule is drawn
 
@@ -69,7 +69,7 @@ def schedule(schedule: str, warm_up: float, lr: float) -> Schedule:
 def schedule_explorer() -> Explorer:
     """Choose how the learning rate rises and falls over a run."""
     controls = {
-        "schedule": Dropdown(options=("linear", "cosine", "constant"), description="schedule"),
+        "schedule": choices(("linear", "cosine", "constant"), description="schedule"),
         "warm_up": FloatSlider(value=0.25, min=0, max=0.9, step=0.05, description="warm_up"),
         "lr": FloatSlider(value=0.2, min=0.05, max=0.5, step=0.05, description="lr"),
     }

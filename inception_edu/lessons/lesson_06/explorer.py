@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from ipywidgets import Dropdown, SelectionSlider
+from ipywidgets import SelectionSlider
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -13,7 +13,7 @@ from inception_edu.figures import COLOURS
 from inception_edu.layers import conv
 from inception_edu.lessons.lesson_06.footprints import Kernels
 from inception_edu.training.devices import cpu_threads
-from inception_edu.widgets import Explorer
+from inception_edu.widgets import Explorer, choices
 
 C, GRID = 192, 17  # where [V3] puts its 1x7 and 7x1
 # Every split sees n x n; the number of 3x3s that do is (n - 1) / 2.
@@ -101,7 +101,7 @@ def explorer() -> Explorer:
     """Window, split, channels and grid to choose, starting at the paper's 1x7 + 7x1."""
     controls = {
         "n": SelectionSlider(options=[3, 5, 7], value=7, description="n"),
-        "split": Dropdown(options=tuple(SPLITS), description="split into"),
+        "split": choices(tuple(SPLITS), description="split into"),
         "c": SelectionSlider(options=[32, 64, 128, C], value=C, description="channels"),
         "grid": SelectionSlider(options=[8, GRID, 28], value=GRID, description="map, side"),
     }

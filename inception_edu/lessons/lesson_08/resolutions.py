@@ -5,7 +5,7 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
-from ipywidgets import Dropdown, SelectionSlider
+from ipywidgets import SelectionSlider
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -14,7 +14,7 @@ from inception_edu.figures import COLOURS
 from inception_edu.inception_v3 import MIN_SIZES, InceptionV3
 from inception_edu.layers import Concat, channels, pair
 from inception_edu.lessons.lesson_08.staircase import Stage, draw_staircase, kind
-from inception_edu.widgets import Explorer
+from inception_edu.widgets import Explorer, choices
 
 # [V3] Table 2: side of the image -> top-1 accuracy in percent, each with its own stem.
 PAPER = {299: 76.6, 151: 76.4, 79: 75.2}
@@ -124,8 +124,8 @@ def explorer() -> Explorer:
     """Choose the image's side, the stem and the variant."""
     controls = {
         "side": SelectionSlider(options=SIDES, value=299, description="image, pixels"),
-        "stem": Dropdown(options=tuple(MIN_SIZES), value=299, description="stem made for"),
-        "variant": Dropdown(options=("paper", "torchvision"), description="variant"),
+        "stem": choices(tuple(MIN_SIZES), value=299, description="stem made for"),
+        "variant": choices(("paper", "torchvision"), description="variant"),
     }
     return Explorer(controls, look, _draw, words, title="Image and stem", size=(10.5, 4.4))
 

@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from ipywidgets import Dropdown, SelectionSlider
+from ipywidgets import SelectionSlider
 from matplotlib.figure import Figure
 
 from inception_edu.cost import text_table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.training.history import History
-from inception_edu.widgets import Explorer
+from inception_edu.widgets import Explorer, choices
 
 DECAY = 0.9
 FORMS = ("TensorFlow", "PyTorch")
@@ -69,7 +69,7 @@ def explorer() -> Explorer:
         "epsilon": SelectionSlider(
             options=[(f"{e:g}", e) for e in EPSILONS], value=1.0, description="epsilon"
         ),
-        "form": Dropdown(options=FORMS, description="form"),
+        "form": choices(FORMS, description="form"),
     }
     title = "RMSProp under a constant gradient, decay 0.9"
     return Explorer(controls, follow, _draw, words, title=title, size=(10, 4))

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ipywidgets import Dropdown, SelectionSlider
+from ipywidgets import SelectionSlider
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -15,7 +15,7 @@ from inception_edu.lessons.lesson_09.heat_maps import (
     quarter_of_peak,
     rank_correlation,
 )
-from inception_edu.widgets import Explorer
+from inception_edu.widgets import Explorer, choices
 
 
 class Maps(NamedTuple):
@@ -44,7 +44,7 @@ def words(maps: Maps) -> str:
 def explorer(measured: Measured) -> Explorer:
     """Both maps for each class, hidden by squares of each size."""
     controls = {
-        "name": Dropdown(options=measured.names, description="class"),
+        "name": choices(measured.names, description="class"),
         "square": SelectionSlider(options=SQUARES, value=16, description="grey square, pixels"),
     }
 

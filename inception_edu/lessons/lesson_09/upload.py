@@ -3,14 +3,14 @@
 import html
 from collections.abc import Iterable, Mapping
 
-from ipywidgets import HTML, Dropdown, FileUpload
+from ipywidgets import HTML, FileUpload
 from PIL import Image
 
 from inception_edu.data import PhotoError, read_photo
 from inception_edu.figures.photos import Seen, draw_predictions, look, words
 from inception_edu.files import shown
 from inception_edu.predict import Classifier
-from inception_edu.widgets import Explorer
+from inception_edu.widgets import Explorer, choices
 
 TOP, KEPT = 4, 640  # classes that are told; pixels of the longer side of a photo that is kept
 HINT = "several at once, at most 10 MB together: Jupyter's server lets no more through"
@@ -46,8 +46,8 @@ class PhotoExplorer(Explorer):
     def __init__(self, networks: dict[str, Classifier], photos: dict[str, Image.Image]) -> None:
         self.networks, self.photos = networks, dict(photos)
         controls = {
-            "network": Dropdown(options=list(networks), value=list(networks)[-1]),
-            "photo": Dropdown(options=list(photos)),
+            "network": choices(list(networks), value=list(networks)[-1]),
+            "photo": choices(list(photos)),
         }
         title = "What does the network say of this photo, and where does it look?"
         super().__init__(
