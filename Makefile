@@ -24,11 +24,12 @@ test: .venv/installed
 slides site: .venv/installed
 	$(PY) -m authoring $@ $(ARGS)
 
-# The notebooks once more, every exercise answered by its folded solution.
+# The notebooks once more, every exercise answered by its folded solution: one after the other, for
+# the student's file beside them grows from lesson to lesson.
 filled: .venv/installed
 	@rm -rf build/filled
 	$(PY) -m authoring fill --out build/filled
-	$(PY) -m pytest -q $(TOGETHER) --nbval build/filled
+	$(PY) -m pytest -q --nbval build/filled
 
 # The notebooks as in Colab: the oldest versions, in an environment of their own.
 colab: .venv/installed

@@ -13,6 +13,8 @@ from inception_edu.training.history import History
 from inception_edu.training.recipe import Recipe
 from inception_edu.training.run import Run
 
+WIDTH = 110  # letters of the line that shows progress
+
 
 @left_as_it_was()
 def fit(
@@ -64,9 +66,10 @@ def silent(history: History, done: bool) -> None:
 def print_progress(history: History, done: bool) -> None:
     """A bar with speed and time left, overwritten while a run goes on; ends as one clean line."""
     if done:
-        print(f"\r{history!s:<100}".rstrip(" "), flush=True)
+        print(f"\r{'':{WIDTH}}\r{history!s}", flush=True)  # nothing of the bar is left
         return
     fraction = history.step / history.steps
     left = history.elapsed_seconds * (1 - fraction) / fraction if fraction else 0
     bar = "█" * round(20 * fraction)
-    print(f"\r{bar:░<20} {history!s}, {left:.0f} s left".ljust(100), end="", flush=True)
+    line = f"{bar:░<20} {history!s}, {left:.0f} s left"
+    print(f"\r{line:<{WIDTH}.{WIDTH}}", end="", flush=True)
