@@ -44,7 +44,7 @@ def check_classes(labels: Tensor, num_classes: int) -> None:
     if low < 0 or high >= num_classes:
         raise ValueError(
             f"labels must be from 0 to {num_classes - 1} for {num_classes} classes, "
-            f"got {low} to {high}"
+            f"got {low} to {high}; num_classes= must be that of the labels"
         )
 
 

@@ -10,7 +10,7 @@ from conftest import refused
 from inception_edu.data import Dataset, Split
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.training import Recipe, checkpoints, evaluate, fit, silent
-from inception_edu.training.recipe import V3, make_average, make_optimiser, snapshot
+from inception_edu.training.recipe import V3, make_average, make_optimiser
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -119,7 +119,10 @@ def test_without_the_epochs_length_the_schedule_says_what_it_needs():
 def test_a_clipped_gradient_moves_the_weights_by_no_more_than_rate_times_clip():
     moved = {}
     for clip in (None, 1e-3):
-        before, how = snapshot(network()), dict(momentum=0.0, weight_decay=0, schedule="constant")
+        before, how = (
+            network().state_dict(),
+            dict(momentum=0.0, weight_decay=0, schedule="constant"),
+        )
         model, _ = trained(clip=clip, lr=0.5, warm_up=0, epochs=None, steps=1, **how)
         pairs = ((p, before[name]) for name, p in model.named_parameters())
         moved[clip] = math.sqrt(sum((a - b).square().sum().item() for a, b in pairs))

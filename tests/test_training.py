@@ -1,3 +1,4 @@
+import copy
 import csv
 import json
 import math
@@ -25,8 +26,8 @@ from inception_edu.training import (
 )
 from inception_edu.training.checkpoints import load
 from inception_edu.training.devices import pick_memory_format
-from inception_edu.training.evaluation import check_labels, renew_statistics, training_mode
-from inception_edu.training.recipe import for_photos, snapshot
+from inception_edu.training.evaluation import renew_statistics, training_mode
+from inception_edu.training.recipe import for_photos
 
 CPU = torch.device("cpu")
 
@@ -111,6 +112,10 @@ def run(model=None, data=None, watch=silent, **how):
     return model, fit(model, data or dataset(), recipe(**how), device="cpu", watch=watch)
 
 
+def snapshot(model):
+    return copy.deepcopy(model.state_dict())
+
+
 def same(model, weights):
     return all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
 
@@ -132,7 +137,7 @@ def test_learning_rate_rises_in_the_warm_up_and_falls_to_0(steps, warm_up):
     assert rates[top:] == sorted(rates[top:], reverse=True)
 
 
-COUNT = "must be a whole number of at least 1, got"
+COUNT = "must be a whole number from 1 to 1000000000000, got"
 
 
 @pytest.mark.parametrize(
@@ -145,16 +150,16 @@ COUNT = "must be a whole number of at least 1, got"
         (dict(epochs=0), ValueError, f"epochs {COUNT} 0"),
         (dict(epochs=2, steps=9), ValueError, "give epochs or steps, got epochs=2, steps=9"),
         (dict(seed=-1), ValueError, "seed must be a whole number from 0"),
-        (dict(optimiser="lion"), ValueError, "optimiser must be one of sgd, adamw, rmsprop"),
-        (dict(schedule="step"), ValueError, "schedule must be one of linear, cosine, constant"),
+        (dict(optimiser="lion"), ValueError, 'optimiser must be one of "sgd", "adamw"'),
+        (dict(schedule="step"), ValueError, 'schedule must be one of "linear", "cosine"'),
         (dict(momentum=1.0), ValueError, "momentum must be at least 0 and below 1, got 1.0"),
-        (dict(epsilon=0), ValueError, "epsilon must be above 0, got 0"),
-        (dict(clip=-2), ValueError, "clip must be above 0, got -2"),
+        (dict(epsilon=0), ValueError, "epsilon must be above 0 and"),
+        (dict(clip=-2), ValueError, "clip must be above 0 and below 1e38, got -2"),
         (dict(average=1), ValueError, "average must be at least 0 and below 1, got 1"),
-        (dict(weight_decay=-1), ValueError, "weight_decay must be at least 0, got -1"),
-        (dict(aux_weight=-0.3), ValueError, "aux_weight must be at least 0, got -0.3"),
+        (dict(weight_decay=-1), ValueError, "weight_decay must be at least 0 and below"),
+        (dict(aux_weight=-0.3), ValueError, "aux_weight must be at least 0 and"),
         (dict(label_smoothing=1), ValueError, "label_smoothing must be at least 0 and below 1"),
-        (dict(learning_rate=1), TypeError, "a recipe has no field 'learning_rate'; it has epochs"),
+        (dict(learning_rate=1), TypeError, "unexpected keyword argument 'learning_rate'"),
         (dict(validate_every=0), ValueError, f"validate_every {COUNT} 0"),
         (dict(validate_every=-1), ValueError, f"validate_every {COUNT} -1"),
         (dict(validate_every=2.5), TypeError, f"validate_every {COUNT} 2.5"),
@@ -164,7 +169,7 @@ COUNT = "must be a whole number of at least 1, got"
         (dict(lr=math.inf), ValueError, "got inf"),
         (dict(warm_up=1), ValueError, "warm_up must be at least 0 and below 1, got 1"),
         (dict(warm_up=-0.1), ValueError, "got -0.1"),
-        (dict(precision="float16"), ValueError, "float32, bfloat16, got 'float16'"),
+        (dict(precision="float16"), ValueError, '"float32", "bfloat16", got'),
     ],
 )
 def test_recipe_refuses_a_value_out_of_range(bad, error, words):
@@ -506,18 +511,6 @@ def test_statistics_are_renewed_from_at_most_512_images_of_all_parts_of_a_split(
     assert max(map(len, seen)) < 2 * 64 and min(map(len, seen)) >= min(n, 64)
 
 
-def test_an_interrupt_while_statistics_are_renewed_leaves_them_as_they_were():
-    model = network().train()
-    before = snapshot(model)
-    handle = model[-1].register_forward_pre_hook(interrupt)  # the first layers are through
-    with pytest.raises(KeyboardInterrupt):
-        renew_statistics(model, split(), CPU)
-    assert same(model, before) and model[0].norm.training and model[0].norm.momentum == 0.1
-    handle.remove()
-    renew_statistics(model, split(), CPU)
-    assert not same(model, before)
-
-
 # --- what goes wrong
 
 
@@ -656,15 +649,6 @@ def test_labels_out_of_the_networks_range_are_refused_before_any_step():
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
-@pytest.mark.parametrize(("labels", "good"), [([0, 3], True), ([0, 4], False), ([-1, 3], False)])
-def test_check_labels(labels, good):
-    call = lambda: check_labels(torch.tensor(labels), torch.zeros(2, 4))  # noqa: E731
-    if good:
-        assert call() is None
-    else:
-        refused(ValueError, call, "from 0 to 3", f"got {labels[0]} to {labels[1]}")
-
-
 def test_wrong_number_of_channels_is_the_networks_own_sentence():
     model = GoogLeNet("small", num_classes=4, in_channels=1, width=1 / 16)
     data = dataset(8, valid=8, c=3, side=16)
@@ -783,13 +767,6 @@ def test_evaluation_needs_keywords_and_logits_of_takes_both_kinds():
     with pytest.raises(TypeError):
         Evaluation(1.0, 0.0, logits)
     assert logits_of(logits) is logits is logits_of(Outputs(logits=logits))
-
-
-def test_snapshot_is_a_copy_that_training_leaves_alone():
-    model = network()
-    kept, live = snapshot(model), model.state_dict()
-    run(model)
-    assert same(network(), kept) and not same(network(), live)
 
 
 # --- history

@@ -8,6 +8,7 @@ import pickle
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -35,10 +36,8 @@ def describe(model: nn.Module) -> dict:
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
-    import torchvision  # takes seconds, and who predicts needs none of it
-
-    found = dict(torch=str(torch.__version__), torchvision=str(torchvision.__version__))
-    return dict(python=platform.python_version()) | found
+    vision = metadata.version("torchvision")  # to import it takes seconds
+    return dict(python=platform.python_version(), torch=str(torch.__version__), torchvision=vision)
 
 
 def identity(model: nn.Module, recipe: Recipe, data: Dataset) -> dict[str, dict]:
@@ -52,33 +51,17 @@ def identity(model: nn.Module, recipe: Recipe, data: Dataset) -> dict[str, dict]
         mean=tuple(data.mean),
         std=tuple(data.std),
     )
-    if resize := getattr(data.train, "resize", None):  # photos are cut out of their middle
-        facts["resize"] = resize
+    if data.train.resize:  # photos are cut out of their middle
+        facts["resize"] = data.train.resize
     return dict(model=describe(model), recipe=asdict(recipe), data=facts)
 
 
-def save(out: Path | None, names: Iterable[str], content: dict) -> None:
-    """Write one checkpoint under several names into a folder; None: this process writes none."""
-    if out is not None:
-        buffer = io.BytesIO()
-        torch.save(dict(format=FORMAT, versions=versions()) | content, buffer)
-        for name in names:
-            write(out / name, buffer.getvalue())
-
-
-def take_along(resume: str | os.PathLike, out: Path | None, best_row: dict) -> None:
-    """Let a run that goes on from `resume` in a folder `out` have last.pt and best.pt there, too:
-    the best.pt beside `resume`, if it is of this run's best row, else `resume` itself."""
-    if out is None or all((out / name).exists() for name in ("last.pt", "best.pt")):
-        return
-    start, best = Path(resume), Path(resume).with_name("best.pt")
-    try:
-        known = (load(best)["history"]["rows"] or [{}])[-1] == best_row
-    except (OSError, ValueError):
-        known = False
-    write(out / "best.pt", (best if known else start).read_bytes())
-    if not (out / "last.pt").exists():
-        write(out / "last.pt", start.read_bytes())
+def save(out: Path, names: Iterable[str], content: dict) -> None:
+    """Write one checkpoint under several names into a folder."""
+    buffer = io.BytesIO()
+    torch.save(dict(format=FORMAT, versions=versions()) | content, buffer)
+    for name in names:
+        write(out / name, buffer.getvalue())
 
 
 def load(path: str | os.PathLike, *, device: str | torch.device = "cpu") -> dict:
@@ -88,25 +71,21 @@ def load(path: str | os.PathLike, *, device: str | torch.device = "cpu") -> dict
         raise ValueError(f"{path} is a folder; give the checkpoint in it, as in {path / 'last.pt'}")
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
-    what = "must be a checkpoint that `fit` or `train` wrote"
-    pickled = f"{path} {what}, but it is a pickled object, whose loading would run code; refused"
-    with path.open("rb") as file:
-        start = file.read(1)
-    if start == b"\x80":
-        raise ValueError(pickled)
+    needed = f"{path} must be a checkpoint that `fit` or `train` wrote, but it"
     try:
         if ZipFile(path).testzip():  # torch reads tensors without looking at their checksums
             raise BadZipFile
         checkpoint = torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(pickled) from error
+        raise ValueError(f"{needed} is a pickled object, whose loading would run code") from error
     except Exception as error:  # torch and zipfile each have their own for a damaged file
-        raise ValueError(f"{path} {what}, but it is damaged, cut off or another file") from error
+        raise ValueError(f"{needed} is damaged, cut off or another file") from error
     if not isinstance(checkpoint, dict) or "format" not in checkpoint:
-        raise ValueError(f"{path} {what}, but it holds something else, maybe only weights")
+        raise ValueError(f"{needed} holds something else, maybe only weights")
     if checkpoint["format"] != FORMAT:
-        found = checkpoint["format"]
-        raise ValueError(f"{path} has checkpoint format {found!r}, this version reads {FORMAT}")
+        raise ValueError(
+            f"{path} has checkpoint format {checkpoint['format']!r}, this version reads {FORMAT}"
+        )
     return checkpoint
 
 
@@ -145,9 +124,9 @@ def build(checkpoint: dict) -> nn.Module:
     return model
 
 
-def prepare(out: str | os.PathLike, resume: str | os.PathLike | None) -> Path:
-    """The folder of a run, made if need be; FileExistsError if it holds another run already."""
-    out = Path(out)
+def prepare(out: Path, resume: str | os.PathLike | None) -> None:
+    """Make the folder of a run, with last.pt and best.pt of a run that goes on from another folder;
+    FileExistsError if it holds another run already."""
     last = out / "last.pt"
     if last.exists() and (resume is None or Path(resume).resolve() != last.resolve()):
         raise FileExistsError(
@@ -160,4 +139,8 @@ def prepare(out: str | os.PathLike, resume: str | os.PathLike | None) -> Path:
         raise OSError(
             f"out must be a folder that can be made, got {out} ({error.strerror})"
         ) from error
-    return out
+    if resume is not None:
+        best = Path(resume).with_name("best.pt")
+        for name, source in {"best.pt": best, "last.pt": Path(resume)}.items():
+            if not (out / name).exists():
+                write(out / name, (source if source.exists() else Path(resume)).read_bytes())

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
-from torch import Tensor, distributed
+from torch import distributed
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -75,30 +75,6 @@ def rank_and_world() -> tuple[int, int]:
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
-
-
-def average_over_processes(values: list[Tensor]) -> None:
-    """Replace tensors, of one type and device, by their means over all processes that train."""
-    if (world := rank_and_world()[1]) > 1 and values:
-        flat = torch.cat([value.flatten() for value in values])
-        distributed.all_reduce(flat)
-        parts = (flat / world).split([value.numel() for value in values])
-        for value, part in zip(values, parts, strict=True):
-            value.copy_(part.view_as(value))
-
-
-def same_everywhere(values: Iterable[Tensor]) -> None:
-    """Replace tensors by those of the first process."""
-    for value in values if rank_and_world()[1] > 1 else ():
-        distributed.broadcast(value, 0)
-
-
-def gathered(value: object) -> list:
-    """The values that all processes give here, in order of their numbers."""
-    values = [value] * (world := rank_and_world()[1])
-    if world > 1:
-        distributed.all_gather_object(values, value)
-    return values
 
 
 @contextmanager
@@ -164,18 +140,3 @@ def group_interrupts(device: torch.device) -> Callable[[], bool]:
         return flag.item() > 0
 
     return ask
-
-
-def random_state(device: torch.device) -> dict[str, Tensor]:
-    """The state of the generators that dropout draws from."""
-    state = {"cpu": torch.get_rng_state()}
-    if device.type != "cpu":
-        state[device.type] = getattr(torch, device.type).get_rng_state()
-    return state
-
-
-def set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
-    """Put generators back into a state that `random_state` returned."""
-    torch.set_rng_state(state["cpu"])
-    if device.type in state and device.type != "cpu":
-        getattr(torch, device.type).set_rng_state(state[device.type])

@@ -22,8 +22,8 @@ from inception_edu.training.recipe import BATCH_SIZE, Recipe
 class History:
     """The loss and accuracy of every step by head, and a row for every epoch.
 
-    Only what ends in `_seconds`, `images_per_second`, `started_time` and `command` differs between
-    two runs of one recipe on one machine. Seconds are of training alone, without validation.
+    Only what ends in `_seconds`, `images_per_second` and `command` differs between two runs of one
+    recipe on one machine. Seconds are of training alone, without validation.
     """
 
     recipe: Recipe
@@ -42,7 +42,6 @@ class History:
     stopped: str = ""  # why the run ended early, if it did
     elapsed_seconds: float = 0.0
     images_per_second: float = 0.0
-    started_time: str = ""
     command: str = ""
 
     @property
@@ -95,15 +94,16 @@ class History:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything as JSON or, where `path` ends in .csv, the rows as a table."""
-        text = json.dumps(asdict(self), indent=1) + "\n"
+        text = io.StringIO()
         if Path(path).suffix == ".csv":
-            names = list(dict.fromkeys(name for row in self.rows for name in row))
-            table = io.StringIO()
-            writer = csv.DictWriter(table, names, lineterminator="\n")
+            names = dict.fromkeys(name for row in self.rows for name in row)
+            writer = csv.DictWriter(text, names, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-            text = table.getvalue()
-        write(Path(path), text.encode())
+        else:
+            json.dump(asdict(self), text, indent=1)
+            text.write("\n")
+        write(Path(path), text.getvalue().encode())
 
     @classmethod
     def of(cls, saved: dict) -> "History":

@@ -2,14 +2,13 @@
 
 import math
 from dataclasses import dataclass, field, fields
-from types import NoneType
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from inception_edu.checks import check_number, check_whole
+from inception_edu.checks import check_choice, check_number, check_whole
 from inception_edu.losses import AUX_WEIGHT
 
 BATCH_SIZE, EPOCHS = 128, 3  # where a recipe does not say
@@ -23,43 +22,20 @@ FEWEST_BATCHES, SMALLEST_BATCH, FEWEST_STEPS = 4, 8, 100  # where there are few 
 OPTIMISERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("linear", "cosine", "constant", "exponential")
 PRECISIONS = ("auto", "float32", "bfloat16")
-LARGEST = {int: 10**12, float: 1e38}  # float32 and a count of steps end here
+COUNT = dict(low=1, high=10**12)
+FRACTION = dict(allowed="at least 0 and below 1", right=lambda x: 0 <= x < 1)
+POSITIVE = dict(allowed="above 0 and below 1e38", right=lambda x: 0 < x < 1e38)  # float32 ends
+NOT_NEGATIVE = dict(allowed="at least 0 and below 1e38", right=lambda x: 0 <= x < 1e38)
 
 
-def setting(default: object, help: str, choices: tuple = (), **bounds: float) -> Any:
-    """A field of the recipe: its default, its help on the command line, and what it takes.
+def setting(default: object, help: str, choices: tuple = (), **range: object) -> Any:
+    """A field of the recipe: its default, its help on the command line, and what it takes: one of
+    the choices, or a number as `check_whole` or `check_number` allows in that range.
 
-    `bounds` of a number are `least`, `above`, `below`. Name and type of the option are the
-    field's; None, where it is the default, means what the help has in brackets.
+    Name and type of the option are the field's; None, where it is the default, means what the help
+    has in brackets.
     """
-    return field(default=default, metadata=dict(help=help, choices=choices, bounds=bounds))
-
-
-def check_setting(
-    name: str,
-    value: object,
-    kind: type,
-    choices: tuple,
-    *,
-    least: float = -math.inf,
-    above: float = -math.inf,
-    below: float = math.inf,
-) -> object:
-    """The value as Python's; TypeError or ValueError unless a field of that name takes it."""
-    if kind is bool and not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    if kind is str and value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-    if kind is int:
-        value = check_whole(name, value, least, None if below == math.inf else below - 1)
-    if kind is float:
-        bounds = {"at least": least, "above": above, "below": below}
-        words = [f"{word} {bound}" for word, bound in bounds.items() if math.isfinite(bound)]
-        inside = lambda x: least <= x < below and above < x  # noqa: E731
-        value = check_number(name, value, " and ".join(words), inside)
-    if kind in LARGEST and below == math.inf and value >= LARGEST[kind]:
-        raise ValueError(f"{name} must be below {LARGEST[kind]:g}, got {value}")
-    return value
+    return field(default=default, metadata=dict(help=help, choices=choices, range=range))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,41 +46,38 @@ class Recipe:
     four an epoch, and as often as makes a hundred steps: nothing is learned in three.
     """
 
-    epochs: int | None = setting(None, "passes over the images (3; more of few)", least=1)
-    steps: int | None = setting(None, "batches in all, instead of epochs", least=1)
-    batch_size: int | None = setting(None, "images in a batch (128; fewer of few)", least=1)
+    epochs: int | None = setting(None, "passes over the images (3; more of few)", **COUNT)
+    steps: int | None = setting(None, "batches in all, instead of epochs", **COUNT)
+    batch_size: int | None = setting(None, "images in a batch (128; fewer of few)", **COUNT)
     optimiser: str = setting("sgd", "with Nesterov's momentum; rmsprop is [V3]'s", OPTIMISERS)
-    lr: float = setting(0.2, "the highest learning rate", above=0)
+    lr: float = setting(0.2, "the highest learning rate", **POSITIVE)
     schedule: str = setting("linear", "falls to 0, as cosine; exponential is [V3]'s", SCHEDULES)
-    warm_up: float = setting(0.25, "fraction of the run in which lr rises", least=0, below=1)
-    momentum: float = setting(0.9, "of the gradients; adamw's first beta", least=0, below=1)
-    epsilon: float = setting(1.0, "rmsprop: added to the root of the mean square", above=0)
-    clip: float | None = setting(None, "the gradient's norm at most (not clipped)", above=0)
-    average: float = setting(0.0, "of weights, evaluated; keeps this a step", least=0, below=1)
-    weight_decay: float = setting(5e-4, "pull of every weight towards 0", least=0)
-    label_smoothing: float = setting(0.0, "spread over all classes", least=0, below=1)
-    aux_weight: float = setting(AUX_WEIGHT, "of each auxiliary head's loss", least=0)
-    shift: int = setting(2, "pixels by which images are moved at most; 0: not at all", least=0)
+    warm_up: float = setting(0.25, "fraction of the run in which lr rises", **FRACTION)
+    momentum: float = setting(0.9, "of the gradients; adamw's first beta", **FRACTION)
+    epsilon: float = setting(1.0, "rmsprop: added to the root of the mean square", **POSITIVE)
+    clip: float | None = setting(None, "the gradient's norm at most (not clipped)", **POSITIVE)
+    average: float = setting(0.0, "of weights, evaluated; keeps this a step", **FRACTION)
+    weight_decay: float = setting(5e-4, "pull of every weight towards 0", **NOT_NEGATIVE)
+    label_smoothing: float = setting(0.0, "spread over all classes", **FRACTION)
+    aux_weight: float = setting(AUX_WEIGHT, "of each auxiliary head's loss", **NOT_NEGATIVE)
+    shift: int = setting(2, "pixels by which images are moved at most; 0: not at all", low=0)
     flip: bool = setting(True, "mirror half of the images; not for digits and text")
     precision: str = setting("auto", "auto: what the hardware has units for", PRECISIONS)
-    shares: int = setting(2, "parts of a batch that a CPU computes side by side", least=1)
-    validate_every: int | None = setting(None, "steps between validations (an epoch)", least=1)
-    seed: int = setting(0, "of batches and dropout", least=0, below=2**63)
-
-    def __new__(cls, **given: object) -> "Recipe":
-        names = [field.name for field in fields(cls)]
-        if unknown := [name for name in given if name not in names]:
-            raise TypeError(f"a recipe has no field {unknown[0]!r}; it has {', '.join(names)}")
-        return super().__new__(cls)
+    shares: int = setting(2, "parts of a batch that a CPU computes side by side", **COUNT)
+    validate_every: int | None = setting(None, "steps between validations (an epoch)", **COUNT)
+    seed: int = setting(0, "of batches and dropout", low=0, high=2**63 - 1)
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            value, kinds = getattr(self, one.name), get_args(one.type) or (one.type,)
-            if value is None and NoneType in kinds:
+            value, told = getattr(self, one.name), one.metadata
+            kind, *optional = get_args(one.type) or (one.type,)
+            if value is None and optional:
                 continue
-            choices, bounds = one.metadata["choices"], one.metadata["bounds"]
-            value = check_setting(one.name, value, kinds[0], choices, **bounds)
-            object.__setattr__(self, one.name, value)  # as Python's own, which JSON can hold
+            if kind in (int, float):  # as Python's own, which JSON can hold
+                check = check_whole if kind is int else check_number
+                object.__setattr__(self, one.name, check(one.name, value, **told["range"]))
+            else:
+                check_choice(one.name, value, told["choices"] or (True, False))
         if self.epochs is not None and self.steps is not None:
             raise ValueError(f"give epochs or steps, got epochs={self.epochs}, steps={self.steps}")
 
@@ -191,8 +164,3 @@ def make_average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
         return average + (1 - keep) * (new - average)
 
     return AveragedModel(model, avg_fn=fade, use_buffers=True).requires_grad_(False)
-
-
-def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the model's state dict that further training leaves alone."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -1,19 +1,20 @@
 """A training run: what `fit` works with, and all that a checkpoint must hold to go on exactly."""
 
+import copy
 import os
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from inception_edu.data import Dataset
 from inception_edu.training import checkpoints, devices
 from inception_edu.training.evaluation import check_fits, evaluate, renew_statistics, training_mode
 from inception_edu.training.history import History, Recorder
-from inception_edu.training.recipe import Recipe, make_average, make_optimiser, snapshot
+from inception_edu.training.recipe import Recipe, make_average, make_optimiser
 from inception_edu.training.shares import Measures, Shares, number_of_shares
 
 LOOK_EVERY = 20  # steps between two waits for the device
@@ -38,26 +39,25 @@ class Run:
         watch: Callable[[History, bool], None],
     ) -> None:
         self.model, self.dataset, self.recipe = model, dataset, recipe
-        self.device, n = devices.pick_device(device), len(dataset.train)
+        self.device, self.out = devices.pick_device(device), out if out is None else Path(out)
         self.rank, self.world = devices.rank_and_world()
         self.watch = watch if self.rank == 0 else lambda history, done: None
-        size = recipe.size_for(n)
+        size = recipe.size_for(len(dataset.train))
         if size % self.world:
             raise ValueError(f"batch_size must be divisible by {self.world} processes, got {size}")
-        self.steps, self.every, self.epoch_steps = *recipe.steps_for(n), n // size
+        self.steps, self.every = recipe.steps_for(len(dataset.train))
         training_mode(model)
         check_fits(model, dataset, self.device, shift=recipe.shift)
         saved = checkpoints.load_for(self.identity(), resume) if resume is not None else None
-        self.saves = out is not None
-        self.out = checkpoints.prepare(out, resume) if self.saves and self.rank == 0 else None
+        if self.out is not None and self.rank == 0:
+            checkpoints.prepare(self.out, resume)
         self.history = History.of(saved["history"]) if saved else self._begin(size)
         self._set_up()
         if saved:
             self.load_state_dict(saved)
-            checkpoints.take_along(resume, self.out, self.history.best)
         else:
             self._save("best.pt", "last.pt")
-        self.good = snapshot(self.evaluated)
+        self.good = copy.deepcopy(self.evaluated.state_dict())
         self.recorder = Recorder(self.history)
 
     def _begin(self, size: int) -> History:
@@ -72,10 +72,9 @@ class Run:
             device=str(device),
             precision=devices.pick_precision(device) if precision == "auto" else precision,
             memory_format=devices.pick_memory_format(device),
-            epoch_steps=self.epoch_steps,
+            epoch_steps=len(self.dataset.train) // size,
             shares=max(1, shares // self.world) * self.world,
             one_share=one_share,
-            started_time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
 
     def _set_up(self) -> None:
@@ -83,7 +82,8 @@ class Run:
         model, recipe, device, told = self.model, self.recipe, self.device, self.history
         layout = devices.MEMORY_FORMATS[told.memory_format]
         model.to(device, memory_format=layout)
-        devices.same_everywhere(model.state_dict().values())
+        for value in model.state_dict().values() if self.world > 1 else ():
+            distributed.broadcast(value, 0)  # the first process's weights are everyone's
         self.optimiser, self.average = make_optimiser(model, recipe), make_average(model, recipe)
         self.train = self.dataset.train.to(device)
         how = dict(seed=recipe.seed, shift=recipe.shift, flip=recipe.flip)
@@ -111,7 +111,7 @@ class Run:
         KeyboardInterrupt if any process of a group was interrupted."""
         if (self.device.type == "cpu" or self.step % LOOK_EVERY == 0) and self.interrupted():
             raise KeyboardInterrupt
-        self.lr = self.recipe.lr_at(self.step + 1, self.steps, self.epoch_steps)
+        self.lr = self.recipe.lr_at(self.step + 1, self.steps, self.history.epoch_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr
         return self.batches.draw()
@@ -121,7 +121,7 @@ class Run:
         self.recorder.note(losses, right)
         if self.step % LOOK_EVERY == 0 or self._ends_epoch():
             self.recorder.look()
-            self.good = snapshot(self.evaluated)  # the weights that gave the last of these losses
+            self.good = copy.deepcopy(self.evaluated.state_dict())  # gave the last of these losses
             self.watch(self.history, False)
 
     def end_step(self) -> None:
@@ -183,8 +183,6 @@ class Run:
     def state_dict(self) -> dict:
         """All that decides how the run goes on; in a group, all processes ask together."""
         state = {name: part.state_dict() for name, part in self._parts.items()}
-        if self.average:
-            state["averaged"] = self.average.n_averaged
         return state | dict(history=asdict(self.history))
 
     def load_state_dict(self, state: dict) -> None:
@@ -192,8 +190,10 @@ class Run:
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
         if self.average:
-            self.average.n_averaged.copy_(state["averaged"])
+            self.average.n_averaged.fill_(self.history.step)
 
     def _save(self, *names: str) -> None:
-        if self.saves:
-            checkpoints.save(self.out, names, self.identity() | self.state_dict())
+        if self.out is not None:
+            content = self.identity() | self.state_dict()
+            if self.rank == 0:
+                checkpoints.save(self.out, names, content)
