@@ -112,11 +112,9 @@ class LabelSmoothingCrossEntropy(nn.Module):
 
 
 class Bin(NamedTuple):
-    """Predictions of a confidence in (low, high]: their count, mean confidence and accuracy (0
-    where there are none)."""
+    """Predictions of similar confidence: their count, mean confidence and accuracy (0 where there
+    are none)."""
 
-    low: float
-    high: float
     count: int
     confidence: float
     accuracy: float
@@ -134,7 +132,7 @@ def reliability(logits: Tensor, labels: Tensor, *, bins: int = 15) -> list[Bin]:
         inside = number == i
         n = int(inside.sum())
         means = (v[inside].mean().item() if n else 0.0 for v in (confidence, right))
-        curve.append(Bin((i - 1) / bins, i / bins, n, *means))
+        curve.append(Bin(n, *means))
     return curve
 
 

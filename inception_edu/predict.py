@@ -17,6 +17,7 @@ from inception_edu.losses import logits_of
 from inception_edu.network import Network
 from inception_edu.training import checkpoints
 from inception_edu.training.devices import pick_device
+from inception_edu.training.evaluation import evaluation_mode
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,14 +112,9 @@ def class_activation_map(model: Network, x: Tensor, label: int | None = None) ->
     a network with another head. (Zhou et al., arXiv:1512.04150)
     """
     linear = _linear_after_mean(model)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
+    with evaluation_mode(model):
         model.check_input(x)
         grid = model.body(model.stem(x))
-    finally:
-        for module, training in modes:  # one by one: some may be frozen
-            module.training = training
     if label is None:
         labels = linear(grid.mean((2, 3))).argmax(1)
     else:

@@ -772,17 +772,6 @@ def test_evaluation_needs_keywords_and_logits_of_takes_both_kinds():
 # --- history
 
 
-def test_record_takes_a_steps_losses_all_or_none():
-    history = blank(recipe(lr=0.5))
-    history.record(["main", "aux1"], [1.0, 2.0, 0.5, 0.25])
-    assert history.losses == dict(main=[1.0], aux1=[2.0]) and history.step == 1
-    assert history.accuracies == dict(main=[0.5], aux1=[0.25])
-    with pytest.raises(FloatingPointError, match="the loss became inf at step 2"):
-        history.record(["main", "aux1"], [0.5, math.inf, 0.5, 0.5])
-    assert history.losses == dict(main=[1.0], aux1=[2.0])
-    assert history.accuracies == dict(main=[0.5], aux1=[0.25])
-
-
 def test_history_before_the_first_step_prints_too():
     history = blank()
     assert str(history) == "step 0 of 12, 0 s, 0 images/s"

@@ -61,8 +61,6 @@ def plain_loop(
     model: nn.Module, split: Split, recipe: Recipe, size: int, steps: int, device: torch.device
 ) -> list[float]:
     """Training as everyone writes it: DataLoader, float32, contiguous, `.item()` in every step."""
-    if size > len(split):
-        raise ValueError(f"size must be at most the {len(split)} images of the split, got {size}")
     loader = DataLoader(PlainImages(split, recipe), batch_size=size, shuffle=True, drop_last=True)
     model.to(device).train()
     how = dict(lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)

@@ -54,29 +54,9 @@ class History:
         """The row with the highest validation accuracy, of equals that with the lowest validation
         loss; the last row where nothing was validated; {} before the first."""
         validated = [row for row in self.rows if "valid_accuracy" in row]
-        last = self.rows[-1] if self.rows else {}
-        rank = lambda row: (row["valid_accuracy"], -row.get("valid_loss", 0.0))  # noqa: E731
-        return max(validated, key=rank, default=last)
-
-    def record(self, heads: list[str], measures: list[float]) -> None:
-        """Take in a step's losses, then its accuracies, by head; FloatingPointError if a loss is
-        not finite."""
-        losses, right = measures[: len(heads)], measures[len(heads) :]
-        for loss in losses:
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss became {loss} at step {self.step + 1}")
-        for head, loss, accuracy in zip(heads, losses, right, strict=True):
-            self.losses.setdefault(head, []).append(loss)
-            self.accuracies.setdefault(head, []).append(accuracy)
-
-    def add_row(self, epoch: float, lr: float, **more: float) -> None:
-        """Add an epoch's row: mean loss and accuracy of its steps by head, and what `more` says."""
-        start = self.rows[-1]["step"] if self.rows else 0
-        row = dict(epoch=epoch, step=self.step, lr=lr)
-        for head in self.losses:
-            row[f"{head}_loss"] = statistics.fmean(self.losses[head][start:])
-            row[f"{head}_accuracy"] = statistics.fmean(self.accuracies[head][start:])
-        self.rows.append(row | more)
+        if not validated:
+            return self.rows[-1] if self.rows else {}
+        return max(validated, key=lambda row: (row["valid_accuracy"], -row.get("valid_loss", 0.0)))
 
     def __str__(self) -> str:
         words = [f"step {self.step} of {self.steps}"]
@@ -121,7 +101,7 @@ class Recorder:
     for a GPU that is asked after every step has to wait for the answer."""
 
     def __init__(self, history: History) -> None:
-        self.history, self.pending = history, []
+        self.history, self.heads, self.pending = history, [], []
         self.start = time.perf_counter() - history.elapsed_seconds
 
     @property
@@ -136,19 +116,29 @@ class Recorder:
 
     def look(self) -> None:
         """Take all that waits into the history; FloatingPointError if a loss was not finite."""
+        history, n = self.history, len(self.heads)
         table = torch.stack(self.pending).tolist() if self.pending else []
         self.pending.clear()
         for measures in table:
-            self.history.record(self.heads, measures)
-        self.history.elapsed_seconds = seconds = time.perf_counter() - self.start
-        images = self.history.step * self.history.batch_size
-        self.history.images_per_second = images / max(seconds, 1e-9)
+            if bad := [loss for loss in measures[:n] if not math.isfinite(loss)]:
+                raise FloatingPointError(f"the loss became {bad[0]} at step {history.step + 1}")
+            for head, loss, accuracy in zip(self.heads, measures[:n], measures[n:], strict=True):
+                history.losses.setdefault(head, []).append(loss)
+                history.accuracies.setdefault(head, []).append(accuracy)
+        history.elapsed_seconds = seconds = time.perf_counter() - self.start
+        history.images_per_second = history.step * history.batch_size / max(seconds, 1e-9)
 
     def end_epoch(self, lr: float, validate: Callable[[], dict[str, float]]) -> None:
-        """Add a row, with what `validate` returns; the time that takes is not training's."""
-        start, rows = time.perf_counter(), self.history.rows
-        seconds = start - self.start - sum(row["train_seconds"] for row in rows)
-        more = dict(train_seconds=seconds) | validate()
-        more["valid_seconds"] = time.perf_counter() - start
-        self.start += more["valid_seconds"]
-        self.history.add_row(self.step / self.history.epoch_steps, lr, **more)
+        """Add a row: the means over its steps by head, and what `validate` returns; the time that
+        this takes is not training's."""
+        start, history = time.perf_counter(), self.history
+        first = history.rows[-1]["step"] if history.rows else 0
+        row = dict(epoch=history.step / history.epoch_steps, step=history.step, lr=lr)
+        for head in history.losses:
+            row[f"{head}_loss"] = statistics.fmean(history.losses[head][first:])
+            row[f"{head}_accuracy"] = statistics.fmean(history.accuracies[head][first:])
+        before = sum(row["train_seconds"] for row in history.rows)
+        row |= dict(train_seconds=start - self.start - before) | validate()
+        row["valid_seconds"] = time.perf_counter() - start
+        self.start += row["valid_seconds"]
+        history.rows.append(row)

@@ -48,7 +48,8 @@ class Run:
         self.steps, self.every = recipe.steps_for(len(dataset.train))
         training_mode(model)
         check_fits(model, dataset, self.device, shift=recipe.shift)
-        saved = checkpoints.load_for(self.identity(), resume) if resume is not None else None
+        self.identity = checkpoints.identity(model, recipe, dataset)
+        saved = checkpoints.load_for(self.identity, resume) if resume is not None else None
         if self.out is not None and self.rank == 0:
             checkpoints.prepare(self.out, resume)
         self.history = History.of(saved["history"]) if saved else self._begin(size)
@@ -85,6 +86,7 @@ class Run:
         for value in model.state_dict().values() if self.world > 1 else ():
             distributed.broadcast(value, 0)  # the first process's weights are everyone's
         self.optimiser, self.average = make_optimiser(model, recipe), make_average(model, recipe)
+        self.evaluated = self.average.module if self.average else model
         self.train = self.dataset.train.to(device)
         how = dict(seed=recipe.seed, shift=recipe.shift, flip=recipe.flip)
         self.batches = self.train.shuffled(told.batch_size, rank=self.rank, world=self.world, **how)
@@ -100,11 +102,6 @@ class Run:
     def step(self) -> int:
         """Steps that are done."""
         return self.recorder.step
-
-    @property
-    def evaluated(self) -> nn.Module:
-        """What is evaluated: the running average of the model, where the recipe asks for one."""
-        return self.average.module if self.average else self.model
 
     def begin_step(self) -> tuple[Tensor, Tensor]:
         """Set the learning rate; the images (n, c, h, w) and labels (n,) of the step. Raises
@@ -169,10 +166,6 @@ class Run:
             found = evaluate(self.evaluated, self.dataset.valid, device=str(self.device))
         return dict(valid_loss=found.loss, valid_accuracy=found.accuracy)
 
-    def identity(self) -> dict[str, dict]:
-        """What a checkpoint must share with the run that goes on from it."""
-        return checkpoints.identity(self.model, self.recipe, self.dataset)
-
     @property
     def _parts(self) -> dict[str, object]:
         """By their names in a checkpoint, the parts that have a state of their own."""
@@ -182,8 +175,8 @@ class Run:
 
     def state_dict(self) -> dict:
         """All that decides how the run goes on; in a group, all processes ask together."""
-        state = {name: part.state_dict() for name, part in self._parts.items()}
-        return state | dict(history=asdict(self.history))
+        parts = {name: part.state_dict() for name, part in self._parts.items()}
+        return parts | dict(history=asdict(self.history))
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from where `state` was taken; the history is put back beforehand."""
@@ -194,6 +187,6 @@ class Run:
 
     def _save(self, *names: str) -> None:
         if self.out is not None:
-            content = self.identity() | self.state_dict()
+            content = self.identity | self.state_dict()
             if self.rank == 0:
                 checkpoints.save(self.out, names, content)

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -82,18 +83,16 @@ class Shares:
             if any(p.grad is not None for p in same):  # maybe not in every share
                 for p in same:
                     p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-        means, *others = (
-            [
-                *(p.grad for p in network.parameters() if p.grad is not None),
-                *(value for norm in learning_norms(network) for value in running(norm)),
-                *(value for measured in result for value in measured.values()),
-            ]
-            for network, result in zip(self.networks, results, strict=True)
-        )
+        values = []
+        for network, result in zip(self.networks, results, strict=True):
+            gradients = [p.grad for p in network.parameters() if p.grad is not None]
+            norms = [(n.running_mean, n.running_var) for n in learning_norms(network)]
+            values.append([*gradients, *chain(*norms, *(each.values() for each in result))])
+        means, *others = values
         if others:
             torch._foreach_mul_(means, weights[0])
-        for values, weight in zip(others, weights[1:], strict=True):
-            torch._foreach_add_(means, values, alpha=weight)
+        for more, weight in zip(others, weights[1:], strict=True):
+            torch._foreach_add_(means, more, alpha=weight)
         if self.world > 1:
             flat = torch.cat([value.flatten() for value in means])
             distributed.all_reduce(flat)
@@ -124,11 +123,6 @@ def learning_norms(network: nn.Module) -> list[nn.Module]:
     """The layers of batch norm that update running statistics now."""
     norms = (layer for layer in network.modules() if isinstance(layer, _BatchNorm))
     return [norm for norm in norms if norm.training and norm.track_running_stats]
-
-
-def running(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """A layer's running mean and variance."""
-    return norm.running_mean, norm.running_var
 
 
 def replica(model: nn.Module, generator: torch.Generator) -> nn.Module:
