@@ -8,7 +8,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -87,8 +87,10 @@ class History:
 
     @classmethod
     def of(cls, saved: dict) -> "History":
-        """The history that `asdict`, or JSON, made a dictionary of."""
-        return cls(**saved | dict(recipe=Recipe(**saved["recipe"])))
+        """The history that `asdict`, or JSON, made a dictionary of; what older versions noted and
+        this one does not is left out."""
+        own = {one.name: saved[one.name] for one in fields(cls) if one.name in saved}
+        return cls(**own | dict(recipe=Recipe(**saved["recipe"])))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "History":
