@@ -159,7 +159,8 @@ def test_photos_that_cannot_be_read_are_left_out_with_the_reason(folder):
     assert "damaged or cut off" in dataset.skipped.pop(str(cut))
     assert dataset.train.labels.bincount().tolist() == [7, 8, 8]
     assert [Path(path).name for path in dataset.skipped] == ["text.png"]
-    assert dataset.notes == ("passed over: 1 .txt",)
+    assert dataset.notes[0] == "passed over: 1 .txt" and len(dataset.notes) == 4
+    assert f"left out: {bad} is empty" in dataset.notes
 
 
 def test_a_class_that_cannot_be_read_is_told_of_with_the_reason_and_how_many(folder):
@@ -421,8 +422,7 @@ def test_a_full_disk_is_told_of_in_a_sentence_and_nothing_is_left(original, on_d
 
 
 def test_it_is_told_how_many_photos_are_read_where_that_takes_long(original, monkeypatch, capsys):
-    monkeypatch.setattr(loading, "MANY", 42)
-    monkeypatch.setattr(loading, "AT_ONCE", 20)
+    monkeypatch.setattr(loading, "MANY", 20)
     load(original, size=16)
     assert (
         capsys.readouterr().out == "".join(f"\r{n} of 42 photos read" for n in (20, 40, 42)) + "\n"

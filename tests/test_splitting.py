@@ -10,7 +10,7 @@ from PIL import Image
 
 from conftest import refused
 from inception_edu.data import load, split, splitting
-from inception_edu.data.folders import parts_of
+from inception_edu.data.folders import Photo, parts_of
 
 
 def photo(path, shade=0):
@@ -28,6 +28,15 @@ def photos(tmp_path):
     return folder
 
 
+def numbers(found):
+    """The rows of the table by their name."""
+    return {name: list(map(int, row)) for name, *row in table(found)[1:]}
+
+
+def table(found):
+    return [line.split() for line in str(found).splitlines()]
+
+
 def listing(folder):
     """The files below a folder, by their path within it."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
@@ -35,8 +44,10 @@ def listing(folder):
 
 def test_every_photo_lands_in_one_part_and_its_class_with_its_content(photos, tmp_path):
     counts = split(photos, tmp_path / "out", valid=0.2, test=0.1)
-    assert counts.classes == ("cat", "dog", "eel")
-    assert counts.parts == dict(train=(14, 3, 1), valid=(4, 1, 0), test=(2, 1, 0))
+    assert list(counts.classes) == ["cat", "dog", "eel"]
+    assert numbers(counts) == dict(
+        cat=[14, 4, 2], dog=[3, 1, 1], eel=[1, 0, 0], together=[18, 5, 3]
+    )
     placed = [Path(name).parts for name in listing(tmp_path / "out")]
     assert sorted(f"{cls}/{name}" for _, cls, name in placed) == listing(photos)
     for part, cls, name in placed:
@@ -47,8 +58,9 @@ def test_every_photo_lands_in_one_part_and_its_class_with_its_content(photos, tm
 
 def test_without_a_test_share_there_is_no_test_part(photos, tmp_path):
     counts = split(photos, tmp_path / "out")
-    assert list(counts.parts) == ["train", "valid"] == sorted(os.listdir(tmp_path / "out"))
-    assert counts.parts == dict(train=(18, 4, 1), valid=(2, 1, 0))
+    assert table(counts)[0] == ["class", "train", "valid"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["train", "valid"]
+    assert numbers(counts) == dict(cat=[18, 2], dog=[4, 1], eel=[1, 0], together=[23, 3])
 
 
 def test_the_split_of_these_names_and_this_seed_is_fixed_for_ever(photos, tmp_path):
@@ -88,16 +100,24 @@ def test_valid_stays_the_same_when_a_test_part_is_wanted_too(photos, tmp_path):
     assert a == b and a
 
 
+def shares(n, valid, test):
+    """How many of a class's n photos validate and test."""
+    photos = [Photo(Path(f"a/{i}"), Path(f"{i}"), "a", "train") for i in range(n)]
+    drawn = splitting.divided(photos, valid, test)
+    assert sorted(photo.path for photo in drawn) == sorted(photo.path for photo in photos)
+    return tuple(sum(photo.part == part for photo in drawn) for part in ("valid", "test"))
+
+
 @pytest.mark.parametrize("n", range(1, 12))
 @pytest.mark.parametrize(("valid", "test"), [(0.001, 0), (0.1, 0.1), (0.5, 0.49), (0.99, 0)])
 def test_every_class_can_be_trained_on_and_validated_where_it_has_two(n, valid, test):
-    n_valid, n_test = splitting._shares(n, valid, test)
+    n_valid, n_test = shares(n, valid, test)
     assert n_valid + n_test < n and (n_valid >= 1) == (n >= 2)
     assert (n_test >= 1) == (n >= 3 and test > 0 and n_valid < n - 1)
 
 
 def test_shares_are_near_what_was_asked_for():
-    assert splitting._shares(1000, 0.1, 0.25) == (100, 250)
+    assert shares(1000, 0.1, 0.25) == (100, 250)
 
 
 def test_nested_photos_keep_their_folders_so_that_none_overwrites_another(photos, tmp_path):
@@ -111,7 +131,7 @@ def test_broken_photos_are_left_out_and_named(photos, tmp_path):
     (photos / "cat/empty.png").write_bytes(b"")
     counts = split(photos, tmp_path / "out")
     assert counts.rejected == ((photos / "cat/empty.png", "is empty"),)
-    assert counts.parts["train"][0] + counts.parts["valid"][0] == 20
+    assert sum(numbers(counts)["cat"]) == 20
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
@@ -234,23 +254,24 @@ def test_other_files_are_counted(photos, tmp_path):
     for name in ("cat/notes.txt", "dog/Thumbs.db", "dog/more.txt", "labels.csv"):
         (photos / name).write_text("")
     counts = split(photos, tmp_path / "out")
-    assert counts.notes == ("passed over: 1 .csv, 1 .db, 2 .txt",) and not counts.rejected
+    assert counts.report() == ("passed over: 1 .csv, 1 .db, 2 .txt",) and not counts.rejected
     assert len(listing(tmp_path / "out")) == 26
 
 
 def test_a_class_may_be_called_train(tmp_path):
     for name in ("train", "valid", "ship"):
         photo(tmp_path / "photos" / name / "0.png")
-    assert split(tmp_path / "photos", tmp_path / "out").classes == ("ship", "train", "valid")
+    found = split(tmp_path / "photos", tmp_path / "out")
+    assert list(found.classes) == ["ship", "train", "valid"]
 
 
 def test_counts_are_a_table(photos, tmp_path):
-    lines = str(split(photos, tmp_path / "out", valid=0.2, test=0.1)).splitlines()
-    assert [line.split() for line in lines] == [
+    found = split(photos, tmp_path / "out", valid=0.2, test=0.1)
+    assert table(found) == [
         ["class", "train", "valid", "test"],
         ["cat", "14", "4", "2"],
         ["dog", "3", "1", "1"],
         ["eel", "1", "0", "0"],
         ["together", "18", "5", "3"],
     ]
-    assert len({len(line) for line in lines}) == 1
+    assert len({len(line) for line in str(found).splitlines()}) == 1

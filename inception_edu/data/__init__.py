@@ -12,7 +12,7 @@ from inception_edu.data.dataset import (
     mean_and_std as mean_and_std,
     normalise as normalise,
 )
-from inception_edu.data.folders import find_photos as find_photos, report as report
+from inception_edu.data.folders import find_photos as find_photos
 from inception_edu.data.loading import load_folder
 from inception_edu.data.photos import PhotoError as PhotoError, read_photo as read_photo
 from inception_edu.data.sources import SOURCES, is_folder as is_folder, read_npz, read_source

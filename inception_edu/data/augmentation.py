@@ -9,7 +9,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import affine_grid, grid_sample
 
 from inception_edu.checks import check_whole
 
@@ -51,22 +51,16 @@ def random_crops(
     6) as far as that area lets it, so that every part lies in the image. Nothing is ever scaled
     down, so there is nothing to smooth.
     """
-    n, _, h, w = x.shape
-    draws = torch.rand((5, n * world), generator=generator)[:, rank::world]
-    area, aspect, down, right, turn = draws[:, :, None]  # each (n, 1)
+    draws = torch.rand((5, len(x) * world), generator=generator)[:, rank::world]
+    area, aspect, down, right, turn = draws  # each (n,)
     area = AREA + (1 - AREA) * area
     most = (-area.log()).clamp(max=math.log(ASPECT))
     wide = (area * ((2 * aspect - 1) * most).exp()).sqrt()  # of the image's width
-    rows, columns = _places(down, area / wide, h), _places(right, wide, w)
-    if flip:
-        columns = torch.where(turn < 0.5, columns.flip(1), columns)
-    grid = columns.to(x.device)[:, None, :], rows.to(x.device)[:, :, None]
-    grid = torch.stack([places.expand(n, h, w) for places in grid], 3)
-    return grid_sample(x, grid, align_corners=False)
-
-
-def _places(first: Tensor, share: Tensor, pixels: int) -> Tensor:
-    """As many places as pixels, spread over a share of them, from -1 to 1: (n, pixels)."""
-    middles = (torch.arange(pixels) + 0.5) / pixels
-    places = first * (1 - share) + share * middles
-    return 2 * places.clamp(middles[0], middles[-1]) - 1  # the outermost pixels are repeated
+    high = area / wide
+    mirror = torch.where(turn < 0.5, -1, 1) if flip else 1
+    # Where a place of the result lies in the image, both from -1 to 1: a scale and a shift.
+    part = torch.zeros(len(x), 2, 3)
+    part[:, 0, 0], part[:, 0, 2] = wide * mirror, (2 * right - 1) * (1 - wide)
+    part[:, 1, 1], part[:, 1, 2] = high, (2 * down - 1) * (1 - high)
+    grid = affine_grid(part.to(x.device), x.shape, align_corners=False)
+    return grid_sample(x, grid, padding_mode="border", align_corners=False)

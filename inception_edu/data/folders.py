@@ -1,15 +1,17 @@
-"""What lies in a folder of photos: classes, or parts that hold classes; photos, and other files."""
+"""What lies in a folder of photos: parts and classes by the folders' names, photos by content."""
 
+import mimetypes
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from inception_edu.data.photos import NoPhoto, PhotoError, no_warnings, problem
+from inception_edu.cost import text_table
+from inception_edu.data.photos import NoPhoto, PhotoError, in_threads, problem
 from inception_edu.files import shown
 
 PARTS = {  # the usual names of a data set's parts, in any case
@@ -17,116 +19,152 @@ PARTS = {  # the usual names of a data set's parts, in any case
     "valid": ("valid", "val", "validation"),
     "test": ("test", "testing"),
 }
-SUFFIXES = set(  # files that are named so are told of where they are no photo that can be read
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif "
-    ".heic .heif .dng .cr2 .cr3 .nef .arw .orf .rw2 .psd".split()
-)
 HIDDEN = (".", "__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN")  # so begins what systems leave
-AT_ONCE = 1000  # files handed to the threads
+NAMED = 5  # files left out that a report names
 
 
-class Found(NamedTuple):
-    """What lies in a folder: photos, files that are none though they should be, with the reason,
-    and how many others there are of each suffix."""
+class Photo(NamedTuple):
+    """A file that is a photo, the place of it in the folder of its class, its class and part."""
 
-    paths: tuple[Path, ...]
-    rejected: tuple[tuple[Path, str], ...]
-    passed: Counter
-    classes: tuple[str, ...] = ()  # of a folder with one folder per class
-    labels: tuple[int, ...] = ()  # of each path, its class's place in `classes`
+    path: Path
+    inside: Path
+    label: str
+    part: str
 
 
-def list_photos(folder: str | os.PathLike) -> Found:
-    """The files below a folder whose beginning is a photo's, sorted alike on every machine. Hidden
-    files don't count; links to folders are followed unless they lead back."""
+@dataclass(frozen=True)
+class Found:
+    """What lies in a folder, and as text a table of how many photos of each class and part."""
+
+    classes: dict[str, Path]  # the folder of each class to train on, in order
+    photos: tuple[Photo, ...]  # by part, class and name, alike on every machine
+    rejected: tuple[tuple[Path, str], ...]  # files that are no photos though they should be, why
+    passed: tuple[Path, ...]  # other files
+    notes: tuple[str, ...] = ()  # what was decided
+
+    @property
+    def paths(self) -> list[Path]:
+        """The photos' files."""
+        return [photo.path for photo in self.photos]
+
+    def report(self) -> tuple[str, ...]:
+        """Lines on what was decided, how many files were passed over, and which were left out."""
+        passed = [f"passed over: {_kinds(self.passed)}"] if self.passed else []
+        lost = [f"left out: {PhotoError(path, why)}" for path, why in self.rejected]
+        more = [f"left out: {len(lost) - NAMED} more"] if len(lost) > NAMED else []
+        return *self.notes, *passed, *lost[:NAMED], *more
+
+    def __str__(self) -> str:
+        counts = Counter((photo.label, photo.part) for photo in self.photos)
+        parts = [part for part in PARTS if any(part == used for _, used in counts)]
+        together = Counter(photo.part for photo in self.photos)
+        rows = [("class", *parts)]
+        rows += [(shown(name), *(counts[name, part] for part in parts)) for name in self.classes]
+        rows += [("together", *(together[part] for part in parts))]
+        return text_table([tuple(map(str, row)) for row in rows])
+
+
+def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
+    """What lies in a folder that has one folder per class, or parts with one. Each photo is decoded
+    to be sure of it, or with whole=False only begun with. ValueError where there is no class."""
+    photos, rejected, passed, notes = [], [], [], []
+    parts = parts_of(folder := Path(folder))
+    if strange := [path for path in folders_in(folder) if parts and path not in parts.values()]:
+        names = ", ".join(shown(path.name) for path in strange)
+        notes.append(f"passed over: {names}, which are no parts with a folder per class")
+    classes = class_folders(parts.get("train", folder))
+    for part, place in (parts or {"train": folder}).items():
+        for label, inside in class_folders(place).items():
+            if label not in classes:
+                raise ValueError(
+                    f"{shown(place)} has a class {shown(label)!r} that train does not have"
+                )
+            good, bad, others = sorted_out(files_below(inside), whole)
+            photos += [Photo(path, path.relative_to(inside), label, part) for path in good]
+            rejected += bad
+            passed += others
+        files = (p for p in place.iterdir() if p.is_file() and not p.name.startswith(HIDDEN))
+        passed += sorted(files)  # of photos among them the class is not known
+    return Found(classes, tuple(photos), tuple(rejected), tuple(passed), tuple(notes))
+
+
+def files_below(folder: str | os.PathLike) -> list[Path]:
+    """The files below a folder that somebody put there, sorted alike on every machine; links to
+    folders are followed unless they lead back."""
     files, folder = [], Path(folder)
-    above = [*folder.absolute().parents, *folder.resolve().parents]
-    been = set(map(os.path.realpath, above))
+    been = {os.path.realpath(p) for p in (*folder.absolute().parents, *folder.resolve().parents)}
     for place, folders, names in os.walk(folder, onerror=_stop, followlinks=True):
         if (real := os.path.realpath(place)) in been:
             folders.clear()
             continue
         been.add(real)
-        folders[:] = sorted(name for name in folders if not hidden(name))
-        files += [Path(place, name) for name in names if not hidden(name)]
-    files.sort(key=lambda path: (normal(path.relative_to(folder).as_posix()), path))
-    return _sorted_out(files, whole=False)
+        folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
+        files += [Path(place, name) for name in names if not name.startswith(HIDDEN)]
+    return sorted(files, key=lambda path: (normal(path.relative_to(folder).as_posix()), path))
 
 
-def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
-    """The photos of a folder that has one folder per class, each decoded to be sure of it, or with
-    whole=False only begun with. ValueError where there is no folder of a class."""
-    folders = class_folders(folder)
-    inside = [list_photos(place) for place in folders.values()]
-    labels = {path: label for label, found in enumerate(inside) for path in found.paths}
-    good = _sorted_out(list(labels), whole=True) if whole else Found(tuple(labels), (), Counter())
-    files = (path for path in Path(folder).iterdir() if path.is_file() and not hidden(path.name))
-    beside = _sorted_out(sorted(files), whole=False)
-    why = "lies beside the folders of the classes, so its class is not known"
-    rejected = [pair for one in (*inside, good) for pair in one.rejected]
-    return Found(
-        good.paths,
-        (*sorted(rejected), *beside.rejected, *((path, why) for path in beside.paths)),
-        sum((one.passed for one in inside), beside.passed),
-        tuple(folders),
-        tuple(labels[path] for path in good.paths),
-    )
-
-
-def _sorted_out(files: list[Path], *, whole: bool) -> Found:
-    """The files by what they are; the content decides, the name only what is told of."""
-    paths, rejected, passed = [], [], Counter()
-    with no_warnings():
-        problems = list(in_threads(partial(problem, whole=whole), files))
-    for path, error in zip(files, problems, strict=True):
-        suffix = path.suffix.lower()
+def sorted_out(
+    files: list[Path], whole: bool = False
+) -> tuple[list[Path], list[tuple[Path, str]], list[Path]]:
+    """Photos, files that are none though they begin or are named so, with the reason, and others:
+    the content decides, decoded as a whole or begun with."""
+    photos, rejected, passed = [], [], []
+    for path, error in zip(files, in_threads(partial(problem, whole=whole), files), strict=True):
+        picture = (mimetypes.guess_type(path.name, strict=False)[0] or "").startswith("image/")
         if not error:
-            paths.append(path)
-        elif isinstance(error, NoPhoto) and suffix not in SUFFIXES:
-            passed[suffix or "without a suffix"] += 1
+            photos.append(path)
+        elif isinstance(error, NoPhoto) and not picture:
+            passed.append(path)
         else:
             rejected.append((path, error.why))
-    return Found(tuple(paths), tuple(rejected), passed)
+    return photos, rejected, passed
 
 
-def class_folders(folder: str | os.PathLike) -> dict[str, Path]:
-    """Class name -> its folder, sorted alike on every machine; ValueError where there is none."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {shown(folder)}; give one with a folder per class")
+def class_folders(folder: Path) -> dict[str, Path]:
+    """Class name -> its folder, in order; ValueError where there is none."""
     inside = folders_in(folder)
     if not inside:
         raise ValueError(
             f"{shown(folder)} must hold one folder per class, as in {shown(folder / 'cats')} and "
             f"{shown(folder / 'dogs')}; it holds no folder"
         )
-    named = {normal(path.name): path for path in sorted(inside, key=lambda p: normal(p.name))}
+    named = {normal(path.name): path for path in inside}
     if len(named) < len(inside):
         raise ValueError(f"two folders in {shown(folder)} have the same name; rename one")
     return named
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder that somebody made, not a system."""
-    return [p for p in folder.iterdir() if p.is_dir() and not hidden(p.name)]
+    """The folders in a folder that somebody made, not a system, sorted alike on every machine."""
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {shown(folder)}; give one with a folder per class")
+    inside = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(HIDDEN)]
+    return sorted(inside, key=lambda path: normal(path.name))
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
     """train, valid, test -> the folders of a data set's parts under any of their usual names; {}
     where the folders are those of classes. ValueError where no part is there to train on."""
-    folders = class_folders(folder).values()
+    folders = folders_in(folder)
     named = [(part, path) for path in folders for part in PARTS if path.name.lower() in PARTS[part]]
-    whole = {part for part, path in named if folders_in(path)}  # its classes lie in it
-    if len(named) < len(folders) and not ("train" in whole and len(whole) > 1):
-        return {}  # a class may be called train, too
     parts = dict(named)
+    taught = len(folders_in(parts["train"])) if "train" in parts else 0
+    if not named or (taught < 2 and len(named) < len(folders)):
+        return {}  # a class may be called train, too
     if "train" not in parts or len(parts) < len(named):
         names = " and ".join(shown(path.name) for _, path in named)
         raise ValueError(
             f"{shown(folder)} must hold one folder train, and maybe one valid and one test, with a "
             f"folder per class in each, got {names}"
         )
-    return {part: parts[part] for part in PARTS if part in parts}
+    whole = {part for part, path in named if part == "train" or folders_in(path)}
+    return {part: parts[part] for part in PARTS if part in whole}
+
+
+def _kinds(files: Iterable[Path]) -> str:
+    """How many files there are of each suffix."""
+    counts = Counter(path.suffix.lower() or "without a suffix" for path in files)
+    return ", ".join(f"{n} {shown(suffix)}" for suffix, n in sorted(counts.items()))
 
 
 def check_classes(folder: Path) -> None:
@@ -140,15 +178,15 @@ def check_classes(folder: Path) -> None:
         )
 
 
-def check_photos(folder: Path, found: Found) -> None:
+def check_photos(found: Found) -> None:
     """Raise ValueError where a class has no photo, with what most of its files are instead."""
-    taught = set(found.labels)
-    for label, (name, inside) in enumerate(class_folders(folder).items()):
-        if label in taught:
+    taught = {photo.label for photo in found.photos if photo.part == "train"}
+    for name, inside in found.classes.items():
+        if name in taught:
             continue
         bad = [(path, why) for path, why in found.rejected if inside in path.parents]
         if not bad:
-            holds = counted(list_photos(inside).passed) or "nothing"
+            holds = _kinds(path for path in found.passed if inside in path.parents) or "nothing"
             raise ValueError(f"class {shown(name)!r} has no photo; {shown(inside)} holds {holds}")
         ((most, n),) = Counter(why for _, why in bad).most_common(1)
         like = next(path.name for path, why in bad if why == most)
@@ -158,37 +196,9 @@ def check_photos(folder: Path, found: Found) -> None:
         )
 
 
-def counted(files: Counter) -> str:
-    """How many files there are of each suffix."""
-    return ", ".join(f"{n} {shown(suffix)}" for suffix, n in sorted(files.items()))
-
-
-def in_threads(call: Callable, items: Sequence) -> Iterator:
-    """call(item) for each item, in order, on all cores: Pillow decodes without holding up others.
-    An interrupt ends it at once."""
-    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 32))
-    try:
-        for i in range(0, len(items), AT_ONCE):
-            yield from pool.map(call, items[i : i + AT_ONCE])
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def report(rejected: Iterable[tuple[str | os.PathLike, str]], most: int = 5) -> list[str]:
-    """A line for each of the first files that were left out, and how many more there are."""
-    lines = [f"left out: {PhotoError(path, why)}" for path, why in rejected]
-    more = [f"left out: {len(lines) - most} more"] if len(lines) > most else []
-    return lines[:most] + more
-
-
 def normal(name: str) -> str:
     """A file's name in one form of Unicode: macOS writes an accent as a letter of its own."""
     return unicodedata.normalize("NFC", name)
-
-
-def hidden(name: str) -> bool:
-    """Whether a file or folder is none of a person's, by its name."""
-    return name.startswith(HIDDEN)
 
 
 def _stop(error: OSError) -> None:

@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from io import BytesIO
@@ -16,8 +17,9 @@ from inception_edu.files import shown
 
 # Named one by one: Pillow's others include EPS, which it hands to an interpreter to run.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "HEIF")
-HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
+HEIC = (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf")  # at a file's fifth byte
 SMALL = 32  # pixels of a side at which a photo is decoded to see whether it can be
+AT_ONCE = 256  # files handed to the threads
 
 
 class PhotoError(ValueError):
@@ -43,22 +45,8 @@ def read_photo(source: str | os.PathLike | bytes, *, at_least: int | None = None
     decoded at a half, a quarter or an eighth. Above Pillow's limit against decompression bombs
     (179 million pixels) a photo is refused.
     """
-    with no_warnings():
-        return read(source, at_least)
-
-
-@contextmanager
-def no_warnings() -> Iterator[None]:
-    """Pillow's remarks on odd files would end up in the middle of a lesson."""
-    with warnings.catch_warnings():  # of the whole process, so not for use within several threads
-        warnings.simplefilter("ignore")
-        yield
-
-
-def read(source: str | os.PathLike | bytes, at_least: int | None) -> Image.Image:
-    """As read_photo, with Pillow's warnings, and so for use within several threads."""
-    with _opened(source) as image:
-        with hush if image.format == "TIFF" else nullcontext():
+    with no_warnings(), _opened(source) as image:
+        with _no_stderr() if image.format == "TIFF" else nullcontext():
             if at_least:
                 image.draft(None, (at_least, at_least))
             image.load()
@@ -71,12 +59,50 @@ def problem(path: Path, *, whole: bool) -> PhotoError | None:
     """Why a file cannot be read as a photo: by its beginning, or decoded as a whole."""
     try:
         if whole:
-            read(path, SMALL)
+            read_photo(path, at_least=SMALL)
         else:
-            with _opened(path):
+            with no_warnings(), _opened(path):
                 pass
     except PhotoError as error:
         return error
+
+
+def in_threads(call: Callable, items: Sequence) -> Iterator:
+    """call(item) for each item, in order, on all cores: Pillow decodes without holding up others.
+    An interrupt ends it at once."""
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 32))
+    try:
+        for i in range(0, len(items), AT_ONCE):
+            with no_warnings():
+                results = list(pool.map(call, items[i : i + AT_ONCE]))
+            yield from results
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def no_warnings() -> Iterator[None]:
+    """Pillow's remarks on odd files would end up in the middle of a lesson. They are the whole
+    process's: around threads, this comes once more, as the first one in and the last one out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """File descriptor 2 leads nowhere, for libtiff writes to it, from C; one thread at a time."""
+    with ONE_AT_A_TIME, open(os.devnull, "wb") as nowhere:
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+ONE_AT_A_TIME = Lock()
 
 
 @contextmanager
@@ -87,16 +113,15 @@ def _opened(source: str | os.PathLike | bytes) -> Iterator[Image.Image]:
     try:
         if not held and not Path(source).is_file():  # opening a pipe would wait for ever
             raise NoPhoto(name, "is a folder" if Path(source).is_dir() else "is not there")
-        if not (len(source) if held else Path(source).stat().st_size):
-            raise NoPhoto(name, "is empty")
         with BytesIO(source) if held else open(source, "rb") as file:
-            heic = file.read(12)[4:] in HEIC
+            if not (beginning := file.read(12)):
+                raise NoPhoto(name, "is empty")
             with Image.open(file, formats=_formats()) as image:
                 yield image
     except PhotoError:
         raise
     except UnidentifiedImageError as error:
-        if heic and "HEIF" not in _formats():
+        if beginning[4:11] in HEIC and "HEIF" not in _formats():
             raise PhotoError(name, "is HEIC; install pillow-heif, or save it as JPEG") from error
         why = f"is in no format that is read here ({', '.join(_formats())}); save it as JPEG"
         raise NoPhoto(name, why) from error
@@ -124,32 +149,6 @@ def _formats() -> tuple[str, ...]:
         pillow_heif.register_heif_opener()
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-class Hush:
-    """While a thread is inside, file descriptor 2 leads nowhere: libtiff writes to it, from C."""
-
-    def __init__(self) -> None:
-        self.lock, self.inside, self.kept = Lock(), 0, None
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.inside == 0:
-                with suppress(OSError), open(os.devnull, "wb") as nowhere:  # it may be closed
-                    self.kept = os.dup(2)
-                    os.dup2(nowhere.fileno(), 2)
-            self.inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.inside -= 1
-            if self.inside == 0 and self.kept is not None:
-                os.dup2(self.kept, 2)
-                os.close(self.kept)
-                self.kept = None
-
-
-hush = Hush()
 
 
 def _rgb(image: Image.Image) -> Image.Image:

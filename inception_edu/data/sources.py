@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from inception_edu.data.dataset import balanced_order
+from inception_edu.data.photos import read_photo
 
 EUROSAT_IMAGES, EUROSAT_TEST = 27_000, 5_400  # it comes without a test part; this fifth is ours
 
@@ -102,10 +103,7 @@ def _read_eurosat(source: type, root: Path) -> tuple:
     photos = source(root)
     images, labels = torch.empty(found, 3, 64, 64, dtype=torch.uint8), torch.tensor(photos.targets)
     for i, (path, _) in enumerate(photos.samples):
-        try:
-            images[i] = torch.from_numpy(np.array(photos.loader(path))).permute(2, 0, 1)
-        except (OSError, RuntimeError, SyntaxError) as error:
-            raise ValueError(f"{path} must be a 64x64 JPEG; delete {folder}, load again") from error
+        images[i] = torch.from_numpy(np.array(read_photo(path))).permute(2, 0, 1)
     order = balanced_order(labels, seed=0)
     test, rest = order[:EUROSAT_TEST], order[EUROSAT_TEST:]
     names = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize() for name in photos.classes]

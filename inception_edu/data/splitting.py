@@ -3,46 +3,25 @@
 import os
 import shutil
 import tempfile
-from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from inception_edu.data.folders import (
     PARTS,
     Found,
+    Photo,
     check_classes,
     check_photos,
-    counted,
     find_photos,
     normal,
     parts_of,
 )
 from inception_edu.files import shown
 
-VALID = 0.1  # share of each class to validate with, where nothing else is said
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many photos of each class went into each part; `rejected` are pairs of path and why."""
-
-    classes: tuple[str, ...]
-    parts: dict[str, tuple[int, ...]]  # train, valid and maybe test -> photos of each class
-    rejected: tuple[tuple[Path, str], ...] = ()
-    notes: tuple[str, ...] = ()  # what else the reader should know
-
-    def __str__(self) -> str:
-        rows = [("class", *self.parts)]
-        rows += zip(map(shown, self.classes), *self.parts.values(), strict=True)
-        rows += [("together", *map(sum, self.parts.values()))]
-        wide = max(len(row[0]) for row in rows)
-        return "\n".join(
-            f"{name:<{wide}}" + "".join(f"{number:>8}" for number in numbers)
-            for name, *numbers in rows
-        )
-
-    __repr__ = __str__
+VALID = 0.1  # fraction of each class to validate with, where nothing else is said
 
 
 def split(
@@ -53,58 +32,40 @@ def split(
     test: float = 0.0,
     seed: int = 0,
     link: bool = False,
-) -> Counts:
+) -> Found:
     """Copy (or link) a folder of photos to OUT/train/CLASS, OUT/valid/CLASS and maybe OUT/test.
 
-    valid and test are shares of each class; every class keeps a photo to train on, and one to
+    valid and test are fractions of each class; every class keeps a photo to train on, and one to
     validate with where it has two. Files that are no photos are left out. OUT is there whole or
     not at all. ValueError, FileExistsError, OSError.
     """
     photos, out = Path(photos), Path(out)
     _check(photos, out, valid, test)
     found = find_photos(photos)
-    check_photos(photos, found)
-    chosen, plan = part_of_each(photos, found, valid, test, seed), []
-    for path, label, part in zip(found.paths, found.labels, chosen, strict=True):
-        _, *inside = path.relative_to(photos).parts
-        plan.append((path, Path(part, found.classes[label], *inside)))
-    _build(plan, out, link)
-    counts, labels = Counter(zip(chosen, found.labels, strict=True)), range(len(found.classes))
-    used = [part for part in PARTS if part != "test" or test]
-    parts = {part: tuple(counts[part, label] for label in labels) for part in used}
-    return Counts(found.classes, parts, found.rejected, passed_over(found))
+    check_photos(found)
+    found = replace(found, photos=divided(found.photos, valid, test, seed))
+    _build(found.photos, out, link)
+    return found
 
 
-def passed_over(found: Found) -> tuple[str, ...]:
-    """A line on the files that are no photos, if there are any."""
-    return (f"passed over: {counted(found.passed)}",) if found.passed else ()
-
-
-def part_of_each(
-    folder: Path, found: Found, valid: float, test: float = 0.0, seed: int = 0
-) -> list[str]:
-    """The part of each photo of a folder of classes, drawn from its class and name and a seed."""
-    parts, classes = ["train"] * len(found.paths), defaultdict(list)
-    for i, (path, label) in enumerate(zip(found.paths, found.labels, strict=True)):
-        name = f"{seed}/{normal(path.relative_to(folder).as_posix())}"
-        drawn = sha256(name.encode("utf-8", "surrogateescape")).digest()
-        classes[label].append((drawn, i))
+def divided(
+    photos: Iterable[Photo], valid: float, test: float = 0.0, seed: int = 0
+) -> tuple[Photo, ...]:
+    """The photos in the parts that their class and name and a seed draw, part by part."""
+    classes, parts = defaultdict(list), {part: [] for part in PARTS}
+    for photo in photos:
+        name = normal(f"{seed}/{photo.label}/{photo.inside.as_posix()}")
+        classes[photo.label].append(
+            (sha256(name.encode("utf-8", "surrogateescape")).digest(), photo)
+        )
     for own in classes.values():
-        order = [i for _, i in sorted(own)]
-        n_valid, n_test = _shares(len(own), valid, test)
-        for i in order[:n_valid]:
-            parts[i] = "valid"
-        for i in order[n_valid : n_valid + n_test]:
-            parts[i] = "test"
-    return parts
-
-
-def _shares(n: int, valid: float, test: float) -> tuple[int, int]:
-    """How many of a class's n photos validate and test; train keeps one at least, then valid has
-    one, then test."""
-    n_valid = min(max(1, round(n * valid)), n - 1)
-    n_test = min(max(1, round(n * test)), n - 1 - n_valid) if test else 0
-    return n_valid, n_test
+        n = len(own)  # train keeps one at least, then valid has one, then test
+        n_valid = min(max(1, round(n * valid)), n - 1)
+        n_test = min(max(1, round(n * test)), n - 1 - n_valid) if test else 0
+        names = ["valid"] * n_valid + ["test"] * n_test + ["train"] * (n - n_valid - n_test)
+        for part, (_, photo) in zip(names, sorted(own), strict=True):
+            parts[part].append(photo._replace(part=part))
+    return tuple(photo for own in parts.values() for photo in own)
 
 
 def _check(photos: Path, out: Path, valid: float, test: float) -> None:
@@ -132,18 +93,19 @@ def _check(photos: Path, out: Path, valid: float, test: float) -> None:
         raise FileExistsError(f"{shown(out)} holds something already; give a new folder")
 
 
-def _build(plan: list[tuple[Path, Path]], out: Path, link: bool) -> None:
+def _build(photos: Iterable[Photo], out: Path, link: bool) -> None:
     """Put every photo into its place, beside OUT at first, and rename all of it in the end."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
             root = Path(temporary, out.name)
-            for path, place in plan:
-                (root / place).parent.mkdir(parents=True, exist_ok=True)
+            for photo in photos:
+                place = root / photo.part / photo.label / photo.inside
+                place.parent.mkdir(parents=True, exist_ok=True)
                 if link:
-                    os.symlink(path.resolve(), root / place)
+                    os.symlink(photo.path.resolve(), place)
                 else:
-                    shutil.copyfile(path, root / place)
+                    shutil.copyfile(photo.path, place)
             if out.is_dir():  # an empty one, which Windows would not replace
                 out.rmdir()
             os.replace(root, out)
