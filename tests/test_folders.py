@@ -34,7 +34,7 @@ def test_photos_are_found_by_class_in_an_order_of_names(folder):
     found = find_photos(folder)
     names = [path.relative_to(folder).as_posix() for path in found.paths]
     assert list(found.classes) == ["cats", "dogs"]
-    assert [photo.label for photo in found.photos] == ["cats"] * 3 + ["dogs"] * 2
+    assert [photo.label for photo in found.parts["train"]] == ["cats"] * 3 + ["dogs"] * 2
     assert names == ["cats/b.png", "cats/z.png", "cats/ä.png", "dogs/a.JPG", "dogs/more/b.png"]
     assert sorted(path.name for path in found.passed) == ["list.csv", "loose.png", "notes.TXT"]
     assert found.report() == ("passed over: 1 .csv, 1 .png, 1 .txt",) and not found.rejected
@@ -81,9 +81,9 @@ def test_a_report_names_the_first_and_counts_the_rest():
     said = *(f"left out: {i}.jpg is empty" for i in range(5)), "left out: 2 more"
     others = (Path("a.TXT"), Path("b"), Path("c.txt"))
     said = "decided", "passed over: 2 .txt, 1 without a suffix", *said
-    assert Found({}, (), bad, others, ("decided",)).report() == said
-    assert Found({}, (), bad[:5], others, ("decided",)).report() == said[:-1]
-    assert Found({}, (), (), ()).report() == ()
+    assert Found({}, {}, bad, others, ("decided",)).report() == said
+    assert Found({}, {}, bad[:5], others, ("decided",)).report() == said[:-1]
+    assert Found({}, {}, (), ()).report() == ()
 
 
 def test_a_folder_without_classes_is_refused_with_what_to_do(tmp_path):
@@ -207,4 +207,4 @@ def test_parts_are_never_taken_for_classes(tmp_path):
         folder = tree(tmp_path / str(i), *names)
         refused(ValueError, lambda folder=folder: parts_of(folder), "one folder train", said)
     flat = tree(tmp_path / "flat", "train/cat.0.jpg", "val/dog.0.jpg")
-    assert list(parts_of(flat)) == ["train", "valid"]  # and train then has no folder of a class
+    assert list(parts_of(flat)) == ["train"]  # and train then has no folder of a class

@@ -3,7 +3,7 @@
 import mimetypes
 import os
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inception_edu.cost import text_table
-from inception_edu.data.photos import NoPhoto, PhotoError, in_threads, problem
+from inception_edu.data.photos import NoPhoto, PhotoError, in_threads, no_warnings, problem
 from inception_edu.files import shown
 
 PARTS = {  # the usual names of a data set's parts, in any case
@@ -24,28 +24,27 @@ NAMED = 5  # files left out that a report names
 
 
 class Photo(NamedTuple):
-    """A file that is a photo, the place of it in the folder of its class, its class and part."""
+    """A file that is a photo, its place in the folder of its class, and the class."""
 
     path: Path
     inside: Path
     label: str
-    part: str
 
 
 @dataclass(frozen=True)
 class Found:
     """What lies in a folder, and as text a table of how many photos of each class and part."""
 
-    classes: dict[str, Path]  # the folder of each class to train on, in order
-    photos: tuple[Photo, ...]  # by part, class and name, alike on every machine
+    classes: dict[str, Path]  # to train on, with the folder of each, in order
+    parts: dict[str, list[Photo]]  # by class and name, alike on every machine
     rejected: tuple[tuple[Path, str], ...]  # files that are no photos though they should be, why
     passed: tuple[Path, ...]  # other files
     notes: tuple[str, ...] = ()  # what was decided
 
     @property
     def paths(self) -> list[Path]:
-        """The photos' files."""
-        return [photo.path for photo in self.photos]
+        """The photos' files, part by part."""
+        return [photo.path for photos in self.parts.values() for photo in photos]
 
     def report(self) -> tuple[str, ...]:
         """Lines on what was decided, how many files were passed over, and which were left out."""
@@ -55,19 +54,16 @@ class Found:
         return *self.notes, *passed, *lost[:NAMED], *more
 
     def __str__(self) -> str:
-        counts = Counter((photo.label, photo.part) for photo in self.photos)
-        parts = [part for part in PARTS if any(part == used for _, used in counts)]
-        together = Counter(photo.part for photo in self.photos)
-        rows = [("class", *parts)]
-        rows += [(shown(name), *(counts[name, part] for part in parts)) for name in self.classes]
-        rows += [("together", *(together[part] for part in parts))]
-        return text_table([tuple(map(str, row)) for row in rows])
+        rows = [("class", *self.parts)]
+        counts = [Counter(photo.label for photo in photos) for photos in self.parts.values()]
+        rows += [(shown(name), *(str(part[name]) for part in counts)) for name in self.classes]
+        return text_table([*rows, ("together", *(str(part.total()) for part in counts))])
 
 
 def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
     """What lies in a folder that has one folder per class, or parts with one. Each photo is decoded
     to be sure of it, or with whole=False only begun with. ValueError where there is no class."""
-    photos, rejected, passed, notes = [], [], [], []
+    photos, rejected, passed, notes = defaultdict(list), [], [], []
     parts = parts_of(folder := Path(folder))
     if strange := [path for path in folders_in(folder) if parts and path not in parts.values()]:
         names = ", ".join(shown(path.name) for path in strange)
@@ -80,12 +76,12 @@ def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
                     f"{shown(place)} has a class {shown(label)!r} that train does not have"
                 )
             good, bad, others = sorted_out(files_below(inside), whole)
-            photos += [Photo(path, path.relative_to(inside), label, part) for path in good]
+            photos[part] += [Photo(path, path.relative_to(inside), label) for path in good]
             rejected += bad
             passed += others
         files = (p for p in place.iterdir() if p.is_file() and not p.name.startswith(HIDDEN))
         passed += sorted(files)  # of photos among them the class is not known
-    return Found(classes, tuple(photos), tuple(rejected), tuple(passed), tuple(notes))
+    return Found(classes, dict(photos), tuple(rejected), tuple(passed), tuple(notes))
 
 
 def files_below(folder: str | os.PathLike) -> list[Path]:
@@ -109,7 +105,9 @@ def sorted_out(
     """Photos, files that are none though they begin or are named so, with the reason, and others:
     the content decides, decoded as a whole or begun with."""
     photos, rejected, passed = [], [], []
-    for path, error in zip(files, in_threads(partial(problem, whole=whole), files), strict=True):
+    with no_warnings():
+        problems = list(in_threads(partial(problem, whole=whole), files))
+    for path, error in zip(files, problems, strict=True):
         picture = (mimetypes.guess_type(path.name, strict=False)[0] or "").startswith("image/")
         if not error:
             photos.append(path)
@@ -167,20 +165,20 @@ def _kinds(files: Iterable[Path]) -> str:
     return ", ".join(f"{n} {shown(suffix)}" for suffix, n in sorted(counts.items()))
 
 
-def check_classes(folder: Path) -> None:
+def check_classes(classes: dict[str, Path]) -> None:
     """Raise ValueError where there is one class alone, maybe because the classes lie deeper."""
-    if len(classes := class_folders(folder)) < 2:
+    if len(classes) < 2:
         ((name, inside),) = classes.items()
         deeper = f"; did you mean {shown(inside)}?" if len(folders_in(inside)) > 1 else ""
         raise ValueError(
-            f"{shown(folder)} must hold at least 2 classes, one folder each, got "
+            f"{shown(inside.parent)} must hold at least 2 classes, one folder each, got "
             f"{shown(name)!r} alone{deeper}"
         )
 
 
 def check_photos(found: Found) -> None:
     """Raise ValueError where a class has no photo, with what most of its files are instead."""
-    taught = {photo.label for photo in found.photos if photo.part == "train"}
+    taught = {photo.label for photo in found.parts["train"]}
     for name, inside in found.classes.items():
         if name in taught:
             continue

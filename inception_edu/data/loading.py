@@ -5,9 +5,7 @@ What cannot be read is left out and named in the data set's `skipped`: no file e
 
 import math
 import os
-from collections import Counter
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -20,12 +18,12 @@ from inception_edu.data.dataset import LARGE, Dataset, Split, balanced_order, me
 from inception_edu.data.folders import (
     PARTS,
     Found,
+    Photo,
     check_classes,
     check_photos,
     find_photos,
-    parts_of,
 )
-from inception_edu.data.photos import PhotoError, in_threads, middle, read_photo
+from inception_edu.data.photos import PhotoError, in_threads, middle, no_warnings, read_photo
 from inception_edu.data.sources import data_folder
 from inception_edu.data.splitting import VALID, divided
 from inception_edu.files import shown
@@ -46,77 +44,79 @@ def load_folder(
     size = SIZE if size is None else size
     check_whole("size", size, 1)
     check_whole("seed", seed, 0, 2**63 - 1)
-    parts = parts_of(folder)
-    check_classes(parts.get("train", folder))
     found = find_photos(folder, whole=False)
-    if "valid" not in parts:
+    check_classes(found.classes)
+    if "valid" not in found.parts:
         found = _held_out(found, seed)
     if limit is not None:
-        found = _limited(found, limit, seed)
+        found = replace(found, parts=found.parts | _limited(found, limit, seed))
     resize = round(size * 8 / 7)  # of the shorter side: 256 for 224
     images, bad = decode(found.paths, size, resize)
-    good = tuple(photo for photo in found.photos if photo.path not in bad)
-    found = replace(found, photos=good, rejected=(*found.rejected, *bad.items()))
+    good = {part: [p for p in found.parts.get(part, ()) if p.path not in bad] for part in PARTS}
+    found = replace(found, parts=good, rejected=(*found.rejected, *bad.items()))
     check_photos(found)
-    counts, number = Counter(p.part for p in found.photos), list(found.classes).index
-    if not counts["valid"]:
+    if not good["valid"]:
         raise ValueError(f"{shown(folder)} has no photo for valid that can be read; add some")
-    labels = torch.tensor([number(photo.label) for photo in found.photos])
-    scale, sizes = mean_and_std(images[: counts["train"]]), [counts[part] for part in PARTS]
-    three = [
-        Split(*own, *scale, resize=resize) if len(own[1]) else None
-        for own in zip(images.split(sizes), labels.split(sizes), strict=True)
-    ]
+    scale, parts, first = mean_and_std(images[: len(good["train"])]), {}, 0
+    for part, photos in good.items():
+        own = images[first : first + len(photos)]
+        parts[part] = Split(own, _labels(found, photos), *scale, resize=resize) if photos else None
+        first += len(photos)
     skipped = {str(path): why for path, why in found.rejected}
-    name, classes = folder.resolve().name, tuple(found.classes)
-    return Dataset(name, *three, classes, *scale, skipped, found.report())
+    names = folder.resolve().name, tuple(found.classes)
+    return Dataset(names[0], *parts.values(), names[1], *scale, skipped, found.report())
+
+
+def _labels(found: Found, photos: list[Photo]) -> Tensor:
+    number = {name: i for i, name in enumerate(found.classes)}
+    return torch.tensor([number[photo.label] for photo in photos])
 
 
 def _held_out(found: Found, seed: int) -> Found:
     """The same with a tenth of the photos to train on held out to validate with."""
-    train = divided((photo for photo in found.photos if photo.part == "train"), VALID, seed=seed)
-    test = [photo for photo in found.photos if photo.part == "test"]
-    n = sum(photo.part == "valid" for photo in train)
-    note = f"no validation part: {n} photos are held out of the others"
-    return replace(found, photos=(*train, *test), notes=(*found.notes, note))
+    parts = divided(found.parts["train"], VALID, seed=seed)
+    note = f"no validation part: {len(parts['valid'])} photos are held out of the others"
+    return replace(
+        found, parts=parts | {"test": found.parts.get("test", [])}, notes=(*found.notes, note)
+    )
 
 
-def _limited(found: Found, limit: int, seed: int) -> Found:
+def _limited(found: Found, limit: int, seed: int) -> dict[str, list[Photo]]:
     """train and valid cut to `limit` photos together, in proportion and balanced."""
-    parts = {part: [p for p in found.photos if p.part == part] for part in PARTS}
-    classes, total = len(found.classes), len(parts["train"]) + len(parts["valid"])
+    train, valid = found.parts["train"], found.parts["valid"]
+    classes, total = len(found.classes), len(train) + len(valid)
     check_whole("limit", limit, classes + 1, total)
-    valid = min(max(1, limit * len(parts["valid"]) // total), limit - classes)
-    for part, n in dict(train=limit - valid, valid=valid).items():
-        labels = torch.tensor([list(found.classes).index(photo.label) for photo in parts[part]])
-        kept = sorted(balanced_order(labels, seed)[:n].tolist())
-        parts[part] = [parts[part][i] for i in kept]
-    return replace(found, photos=tuple(photo for own in parts.values() for photo in own))
+    n = min(max(1, limit * len(valid) // total), limit - classes)
+
+    def first(photos: list[Photo], n: int) -> list[Photo]:
+        return [photos[i] for i in balanced_order(_labels(found, photos), seed)[:n].sort().values]
+
+    return dict(train=first(train, limit - n), valid=first(valid, n))
 
 
 def decode(paths: list[Path], size: int, resize: int) -> tuple[Tensor, dict[Path, str]]:
     """The middles of photos, uint8 (n, 3, size, size), without those that cannot be read: path ->
     why. OSError where there is no room for them."""
-    images, bad = _room(len(paths), size), {}
-    first = os.environ.get("RANK", "0") == "0"  # of several processes
-    for i, pixels in enumerate(in_threads(partial(_pixels, size=size, resize=resize), paths)):
-        if isinstance(pixels, PhotoError):
-            bad[paths[i]] = pixels.why
-        else:
-            images[i - len(bad)] = pixels
-        done = i + 1
-        if first and len(paths) > MANY and (done % MANY == 0 or done == len(paths)):
-            end = "\n" if done == len(paths) else ""
-            print(f"\r{done:,} of {len(paths):,} photos read", end=end, flush=True)
-    return torch.from_numpy(images)[: len(paths) - len(bad)], bad
+    n, images = len(paths), _room(len(paths), size)
 
+    def place(i: int) -> str | None:
+        try:
+            photo = middle(read_photo(paths[i], at_least=resize), size, resize)
+        except PhotoError as error:
+            return error.why
+        images[i] = np.asarray(photo).transpose(2, 0, 1)
 
-def _pixels(path: Path, size: int, resize: int) -> np.ndarray | PhotoError:
-    try:
-        photo = middle(read_photo(path, at_least=resize), size, resize)
-    except PhotoError as error:
-        return error
-    return np.asarray(photo).transpose(2, 0, 1)
+    bad, first = {}, os.environ.get("RANK", "0") == "0"  # of several processes
+    with no_warnings():
+        for i, why in enumerate(in_threads(place, range(n))):
+            if why:
+                bad[paths[i]] = why
+            elif bad:
+                images[i - len(bad)] = images[i]
+            if first and n > MANY and ((i + 1) % MANY == 0 or i + 1 == n):
+                end = "\n" if i + 1 == n else ""
+                print(f"\r{i + 1:,} of {n:,} photos read", end=end, flush=True)
+    return torch.from_numpy(images)[: n - len(bad)], bad
 
 
 def _room(n: int, size: int) -> np.ndarray:

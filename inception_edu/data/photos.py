@@ -19,7 +19,7 @@ from inception_edu.files import shown
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "HEIF")
 HEIC = (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf")  # at a file's fifth byte
 SMALL = 32  # pixels of a side at which a photo is decoded to see whether it can be
-AT_ONCE = 256  # files handed to the threads
+AT_ONCE = 1000  # files handed to the threads
 
 
 class PhotoError(ValueError):
@@ -73,9 +73,7 @@ def in_threads(call: Callable, items: Sequence) -> Iterator:
     pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 32))
     try:
         for i in range(0, len(items), AT_ONCE):
-            with no_warnings():
-                results = list(pool.map(call, items[i : i + AT_ONCE]))
-            yield from results
+            yield from pool.map(call, items[i : i + AT_ONCE])
     finally:
         pool.shutdown(cancel_futures=True)
 

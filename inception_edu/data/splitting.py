@@ -10,11 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from inception_edu.data.folders import (
-    PARTS,
     Found,
     Photo,
     check_classes,
     check_photos,
+    class_folders,
     find_photos,
     normal,
     parts_of,
@@ -43,16 +43,16 @@ def split(
     _check(photos, out, valid, test)
     found = find_photos(photos)
     check_photos(found)
-    found = replace(found, photos=divided(found.photos, valid, test, seed))
-    _build(found.photos, out, link)
+    found = replace(found, parts=divided(found.parts["train"], valid, test, seed))
+    _build(found.parts, out, link)
     return found
 
 
 def divided(
     photos: Iterable[Photo], valid: float, test: float = 0.0, seed: int = 0
-) -> tuple[Photo, ...]:
-    """The photos in the parts that their class and name and a seed draw, part by part."""
-    classes, parts = defaultdict(list), {part: [] for part in PARTS}
+) -> dict[str, list[Photo]]:
+    """The photos of each part, drawn from their class and name and a seed."""
+    classes, parts = defaultdict(list), {"train": [], "valid": []} | ({"test": []} if test else {})
     for photo in photos:
         name = normal(f"{seed}/{photo.label}/{photo.inside.as_posix()}")
         classes[photo.label].append(
@@ -64,8 +64,8 @@ def divided(
         n_test = min(max(1, round(n * test)), n - 1 - n_valid) if test else 0
         names = ["valid"] * n_valid + ["test"] * n_test + ["train"] * (n - n_valid - n_test)
         for part, (_, photo) in zip(names, sorted(own), strict=True):
-            parts[part].append(photo._replace(part=part))
-    return tuple(photo for own in parts.values() for photo in own)
+            parts[part].append(photo)
+    return parts
 
 
 def _check(photos: Path, out: Path, valid: float, test: float) -> None:
@@ -78,7 +78,7 @@ def _check(photos: Path, out: Path, valid: float, test: float) -> None:
             f"got {test}"
         )
     parts = parts_of(photos)
-    check_classes(parts.get("train", photos))
+    check_classes(class_folders(parts.get("train", photos)))
     if parts:
         names = " and ".join(shown(path.name) for path in parts.values())
         raise ValueError(
@@ -93,14 +93,14 @@ def _check(photos: Path, out: Path, valid: float, test: float) -> None:
         raise FileExistsError(f"{shown(out)} holds something already; give a new folder")
 
 
-def _build(photos: Iterable[Photo], out: Path, link: bool) -> None:
+def _build(parts: dict[str, list[Photo]], out: Path, link: bool) -> None:
     """Put every photo into its place, beside OUT at first, and rename all of it in the end."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
             root = Path(temporary, out.name)
-            for photo in photos:
-                place = root / photo.part / photo.label / photo.inside
+            for part, photo in ((part, photo) for part, own in parts.items() for photo in own):
+                place = root / part / photo.label / photo.inside
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if link:
                     os.symlink(photo.path.resolve(), place)
