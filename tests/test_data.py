@@ -559,7 +559,7 @@ def test_npz_is_found_by_text_by_path_and_from_the_home_folder(npz, monkeypatch)
 
 def test_absent_npz_is_named_with_its_whole_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError) as error:
+    with pytest.raises(ValueError) as error:
         load("absent.npz")
     assert str(tmp_path / "absent.npz") in sentence(error)
 

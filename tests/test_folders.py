@@ -11,7 +11,7 @@ from test_photos import broken, content, saved, scene
 
 from conftest import refused
 from inception_edu.data.folders import Found, files_below, find_photos, parts_of
-from inception_edu.data.photos import in_threads
+from inception_edu.data.photos import NoPhoto, in_threads
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def test_photos_are_found_by_class_in_an_order_of_names(folder):
     assert list(found.classes) == ["cats", "dogs"]
     assert [photo.label for photo in found.parts["train"]] == ["cats"] * 3 + ["dogs"] * 2
     assert names == ["cats/b.png", "cats/z.png", "cats/ä.png", "dogs/a.JPG", "dogs/more/b.png"]
-    assert sorted(path.name for path in found.passed) == ["list.csv", "loose.png", "notes.TXT"]
-    assert found.report() == ("passed over: 1 .csv, 1 .png, 1 .txt",) and not found.rejected
+    assert [path.name for path, _ in found.rejected] == ["loose.png"]
+    assert found.report()[0] == "passed over: 1 .csv, 1 .txt" and "beside" in found.report()[1]
 
 
 def test_the_order_does_not_depend_on_the_file_system(folder, monkeypatch):
@@ -50,7 +50,9 @@ def test_the_order_does_not_depend_on_the_file_system(folder, monkeypatch):
 
     monkeypatch.setattr(os, "walk", backwards)
     monkeypatch.setattr(Path, "iterdir", lambda self: reversed(list(listed(self))))
-    assert find_photos(folder) == before
+    after = find_photos(folder)
+    assert after.parts == before.parts and list(after.classes) == list(before.classes)
+    assert list(after.errors) == list(before.errors)
 
 
 def test_broken_photos_of_a_folder_are_rejected_with_the_reason(folder):
@@ -58,7 +60,7 @@ def test_broken_photos_of_a_folder_are_rejected_with_the_reason(folder):
     found = find_photos(folder)
     assert len(found.paths) == 5
     rejected = {path.name: why for path, why in found.rejected}
-    assert rejected.keys() == said.keys()
+    assert rejected.keys() == {*said, "loose.png"}
     assert all(words in rejected[name] for name, words in said.items())
 
 
@@ -77,13 +79,14 @@ def test_an_interrupt_does_not_wait_for_all_photos():
 
 
 def test_a_report_names_the_first_and_counts_the_rest():
-    bad = tuple((Path(f"{i}.jpg"), "is empty") for i in range(7))
+    problems = {name: NoPhoto(name, "is empty") for name in ("a.TXT", "b", "c.txt")}
+    problems |= {f"{i}.jpg": NoPhoto(f"{i}.jpg", "is empty") for i in range(7)}
     said = *(f"left out: {i}.jpg is empty" for i in range(5)), "left out: 2 more"
-    others = (Path("a.TXT"), Path("b"), Path("c.txt"))
     said = "decided", "passed over: 2 .txt, 1 without a suffix", *said
-    assert Found({}, {}, bad, others, ("decided",)).report() == said
-    assert Found({}, {}, bad[:5], others, ("decided",)).report() == said[:-1]
-    assert Found({}, {}, (), ()).report() == ()
+    assert Found({}, {}, problems, ("decided",)).report() == said
+    del problems["5.jpg"], problems["6.jpg"]
+    assert Found({}, {}, problems, ("decided",)).report() == said[:-1]
+    assert Found({}, {}, {}).report() == ()
 
 
 def test_a_folder_without_classes_is_refused_with_what_to_do(tmp_path):
@@ -115,9 +118,10 @@ def test_the_content_decides_what_a_photo_is_and_other_files_are_counted(folder)
     names = [path.name for path in found.paths if path.parent.name == "dogs"]
     assert names == ["a.JPG", "a.mpo", "b.jpg_large", "c", "d.Jpeg", "e.j2k"]
     rejected = [path.name for path, _ in found.rejected]
-    assert rejected == ["phone", "phone.HEIC", "text.jpg"]
-    others = {".TXT": 1, ".csv": 1, ".png": 1, ".db": 1, ".ini": 1, ".json": 2, ".xml": 1, "": 1}
-    assert Counter(path.suffix for path in found.passed) == others
+    assert rejected == ["phone", "phone.HEIC", "text.jpg", "loose.png"]
+    others = {".TXT": 1, ".csv": 1, ".db": 1, ".ini": 1, ".json": 2, ".xml": 1, "": 1}
+    strays = [path for path, error in found.errors.items() if error.stray]
+    assert Counter(path.suffix for path in strays) == others
 
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="needs links")

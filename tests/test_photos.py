@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from conftest import refused
 from inception_edu.data import photos
-from inception_edu.data.photos import PhotoError, middle, problem, read_photo
+from inception_edu.data.photos import PhotoError, middle, problems, read_photo
 from inception_edu.files import shown
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -261,12 +261,11 @@ def test_what_libtiff_says_of_damaged_files_stays_off_stderr(capfd):
 def test_stderr_comes_back_after_several_threads(capfd, tmp_path):
     data = bytearray(content(scene(), "TIFF", compression="tiff_lzw"))
     data[40:400:7] = b"\xff" * len(data[40:400:7])
-    (tmp_path / "a.tif").write_bytes(data)
-    said = list(
-        photos.in_threads(lambda path: problem(path, whole=True), [tmp_path / "a.tif"] * 99)
-    )
+    for i in range(40):
+        (tmp_path / f"{i}.tif").write_bytes(data)
+    assert len(problems(list(tmp_path.iterdir()), whole=True)) == 40
     os.write(2, b"heard again")
-    assert capfd.readouterr().err == "heard again" and len(said) == 99
+    assert capfd.readouterr().err == "heard again"
 
 
 def test_heic_is_read_where_pillow_heif_is_installed(monkeypatch):
@@ -298,17 +297,14 @@ def test_the_content_decides_and_what_is_none_by_content_is_no_photo(tmp_path):
     for name in ("a.mpo", "b.j2k", "c.jpg_large", "d"):
         form = "JPEG2000" if name == "b.j2k" else "JPEG"
         path = saved(scene(), tmp_path / name, format=form)
-        assert problem(path, whole=False) is None and problem(path, whole=True) is None
-    for name, data in {
-        "notes.txt": b"BC a letter",
-        "Thumbs.db": b"\xd0\xcf\x11\xe0",
-        "e": b"",
-    }.items():
+        assert problems([path]) == problems([path], whole=True) == {}
+    strays = {"notes.txt": b"BC a letter", "Thumbs.db": b"\xd0\xcf\x11\xe0", "e": b""}
+    others = {"f.JPG": b"", "g.heic": b"BC", "phone": b"\0\0\0\x18ftypheic" + bytes(99)}
+    for name, data in (strays | others).items():
         (tmp_path / name).write_bytes(data)
-        assert isinstance(problem(tmp_path / name, whole=False), photos.NoPhoto)
-    (tmp_path / "phone").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
-    error = problem(tmp_path / "phone", whole=False)
-    assert not isinstance(error, photos.NoPhoto) and "is HEIC" in error.why
+        (error,) = problems([tmp_path / name]).values()
+        assert error.stray == (name in strays)
+    assert "is HEIC" in error.why
 
 
 def test_pillows_warnings_do_not_leak():

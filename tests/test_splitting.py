@@ -130,7 +130,7 @@ def test_nested_photos_keep_their_folders_so_that_none_overwrites_another(photos
 def test_broken_photos_are_left_out_and_named(photos, tmp_path):
     (photos / "cat/empty.png").write_bytes(b"")
     counts = split(photos, tmp_path / "out")
-    assert counts.rejected == ((photos / "cat/empty.png", "is empty"),)
+    assert counts.rejected == [(photos / "cat/empty.png", "is empty")]
     assert sum(numbers(counts)["cat"]) == 20
 
 

@@ -16,6 +16,7 @@ from inception_edu.files import shown, write
 
 EXAMPLE = "photo.jpg --checkpoint runs/a/best.pt"
 AT_ONCE = 64  # photos that are looked at before the first of them is told
+COLUMNS = ("photo", "rank", "class", "probability")  # of a table, a row for each class of a photo
 Best = list[tuple[str, float]]  # a photo's classes and probabilities, the most probable first
 
 
@@ -51,10 +52,15 @@ def run(args: argparse.Namespace) -> int:
         for i, (label, chance) in enumerate(best):
             name = "" if i else shown(path)
             print(f"{name:<{wide}}  {chance:>10.1%}   {shown(label)}", flush=True)
+    rows = [
+        dict(zip(COLUMNS, (shown(path), rank, shown(label), round(chance, 6)), strict=True))
+        for path, best in predicted.items()
+        for rank, (label, chance) in enumerate(best, 1)
+    ]
     if args.csv:
-        write(Path(args.csv), as_csv(predicted).encode())
+        write(Path(args.csv), as_csv(rows).encode())
     if args.json:
-        write(Path(args.json), as_json(predicted).encode())
+        write(Path(args.json), json.dumps(rows, indent=1, ensure_ascii=False).encode())
     if args.figure and predicted:
         write(Path(args.figure), figure(classifier, predicted))
     return 0 if len(predicted) == len(paths) else 1
@@ -65,7 +71,8 @@ def each(photos: list[str]) -> list[str]:
 
     A name that is there is taken as it is; in one that is not, brackets still mean themselves.
     """
-    from inception_edu.data.folders import list_photos
+    from inception_edu.data.folders import files_below
+    from inception_edu.data.photos import problems
 
     paths = {}
     for name in photos:
@@ -73,15 +80,16 @@ def each(photos: list[str]) -> list[str]:
         for path in matching or [name]:
             inside = [path]
             if os.path.isdir(path):
-                photos_in = list_photos(path)
-                inside = [*photos_in.paths, *(broken for broken, _ in photos_in.rejected)] or inside
+                errors = problems(files := files_below(path))
+                strays = {file for file, error in errors.items() if error.stray}
+                inside = [file for file in files if file not in strays] or [Path(path, "*")]
             paths |= dict.fromkeys(map(str, inside))
     return list(paths)
 
 
 def look_at(paths: list[str], classifier, top: int) -> Iterator[tuple[str, Best | Exception]]:
     """What each photo shows, or why it cannot be read; on a CPU, every core looks at photos."""
-    from inception_edu.data.photos import PhotoError, no_warnings, read
+    from inception_edu.data.photos import PhotoError, no_warnings, read_photo
     from inception_edu.training.devices import side_by_side
 
     device = next(classifier.model.parameters()).device
@@ -89,9 +97,7 @@ def look_at(paths: list[str], classifier, top: int) -> Iterator[tuple[str, Best 
 
     def look(path: str) -> Best | Exception:
         try:
-            if os.path.isdir(path):
-                raise PhotoError(path, "is a folder without photos")
-            return classifier.most_probable(read(path, classifier.resize), top)
+            return classifier.most_probable(read_photo(path, at_least=classifier.resize), top)
         except PhotoError as error:
             return error
 
@@ -102,27 +108,13 @@ def look_at(paths: list[str], classifier, top: int) -> Iterator[tuple[str, Best 
         yield from zip(some, looks, strict=True)
 
 
-def as_csv(predicted: dict[str, Best]) -> str:
-    """A row for each class of each photo."""
+def as_csv(rows: list[dict]) -> str:
+    """The rows below their names."""
     table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["photo", "rank", "class", "probability"])
-    for path, best in predicted.items():
-        for rank, (label, chance) in enumerate(best, 1):
-            writer.writerow([shown(path), rank, shown(label), f"{chance:.6f}"])
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return table.getvalue()
-
-
-def as_json(predicted: dict[str, Best]) -> str:
-    """A list of photos, each with its classes."""
-    entries = [
-        dict(
-            photo=shown(path),
-            classes=[{"class": shown(label), "probability": round(p, 6)} for label, p in best],
-        )
-        for path, best in predicted.items()
-    ]
-    return json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
 
 
 def figure(classifier, predicted: dict[str, Best]) -> bytes:

@@ -20,11 +20,11 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Split, and tell how many photos went where and which files were left out."""
-    from inception_edu.data import report, split
+    from inception_edu.data import split
 
     shares = dict(valid=args.valid, test=args.test, seed=args.seed, link=args.link)
-    counts = split(args.photos, args.out, **shares)
+    found = split(args.photos, args.out, **shares)
     out = shown(args.out)
-    print(counts, *counts.notes, *report(counts.rejected), sep="\n")
+    print(found, *found.report(), sep="\n")
     print(f"in {out}; go on with: python -m inception_edu train --data {out}")
     return 0

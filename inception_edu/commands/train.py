@@ -17,7 +17,7 @@ from torch import distributed
 from inception_edu.checks import check_choice, check_whole
 from inception_edu.commands.cost import SIDE, network_options
 from inception_edu.commands.networks import MODELS, build, given, recipe_for
-from inception_edu.data import Dataset, PhotoError, is_folder, load, report
+from inception_edu.data import Dataset, PhotoError, is_folder, load
 from inception_edu.data.folders import PARTS
 from inception_edu.figures import draw_page, png, render
 from inception_edu.files import shown, write
@@ -83,8 +83,6 @@ def run(args: argparse.Namespace) -> int:
     check_choice("model", args.model, MODELS)
     if args.size is not None:
         check_whole("size", args.size, 1, SIDE)
-    if args.data.lower().endswith(".npz") and not Path(args.data).expanduser().exists():
-        raise ValueError(f"there is no file {shown(args.data)}; give the path of a .npz file")
     Recipe(**given(args))  # what is wrong in it is told before photos are read
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         join_processes(args.device)
@@ -133,8 +131,7 @@ def find_data(args: argparse.Namespace, start: Classifier | None) -> Dataset:
     if folder and tells:
         counts = [f"{len(getattr(dataset, part) or ())} {part}" for part in PARTS]
         print(f"photos of {len(dataset.classes)} classes: {', '.join(counts)}")
-        for line in (*dataset.notes, *report(dataset.skipped.items())):
-            print(line, flush=True)
+        print(*dataset.notes, sep="\n", end="\n" * bool(dataset.notes), flush=True)
     return dataset.normalised(start.mean, start.std) if start else dataset
 
 

@@ -27,7 +27,7 @@ def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
 def mean_and_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """By channel of uint8 (n, c, h, w), with white as 1: exact, from counts of the 256 values."""
     counts = torch.zeros(images.shape[1], 256, dtype=torch.float64)
-    for some in images.split(1000):  # not all at once: they may lie on disk
+    for some in images.split(100):  # not all at once: they may lie on disk
         counts += torch.stack([x.flatten().bincount(minlength=256) for x in some.unbind(1)])
     value = torch.arange(256, dtype=torch.float64) / 255
     share = counts / counts.sum(1, keepdim=True)

@@ -1,17 +1,14 @@
 """What lies in a folder of photos: parts and classes by the folders' names, photos by content."""
 
-import mimetypes
 import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from inception_edu.cost import text_table
-from inception_edu.data.photos import NoPhoto, PhotoError, in_threads, no_warnings, problem
+from inception_edu.data.photos import NoPhoto, PhotoError, problems
 from inception_edu.files import shown
 
 PARTS = {  # the usual names of a data set's parts, in any case
@@ -31,14 +28,13 @@ class Photo(NamedTuple):
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Found:
     """What lies in a folder, and as text a table of how many photos of each class and part."""
 
     classes: dict[str, Path]  # to train on, with the folder of each, in order
     parts: dict[str, list[Photo]]  # by class and name, alike on every machine
-    rejected: tuple[tuple[Path, str], ...]  # files that are no photos though they should be, why
-    passed: tuple[Path, ...]  # other files
+    errors: dict[Path, PhotoError]  # of the other files
     notes: tuple[str, ...] = ()  # what was decided
 
     @property
@@ -46,27 +42,35 @@ class Found:
         """The photos' files, part by part."""
         return [photo.path for photos in self.parts.values() for photo in photos]
 
+    @property
+    def rejected(self) -> list[tuple[Path, str]]:
+        """Files that cannot be read though they seem to be photos, and why."""
+        return [(path, error.why) for path, error in self.errors.items() if not error.stray]
+
     def report(self) -> tuple[str, ...]:
         """Lines on what was decided, how many files were passed over, and which were left out."""
-        passed = [f"passed over: {_kinds(self.passed)}"] if self.passed else []
-        lost = [f"left out: {PhotoError(path, why)}" for path, why in self.rejected]
+        strays = _kinds(self.errors.values())
+        lost = [f"left out: {error}" for error in self.errors.values() if not error.stray]
         more = [f"left out: {len(lost) - NAMED} more"] if len(lost) > NAMED else []
-        return *self.notes, *passed, *lost[:NAMED], *more
+        return *self.notes, *([f"passed over: {strays}"] if strays else ()), *lost[:NAMED], *more
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows = [("class", *self.parts)]
         counts = [Counter(photo.label for photo in photos) for photos in self.parts.values()]
-        rows += [(shown(name), *(str(part[name]) for part in counts)) for name in self.classes]
-        return text_table([*rows, ("together", *(str(part.total()) for part in counts))])
+        rows += [(shown(name), *(part[name] for part in counts)) for name in self.classes]
+        rows += [("together", *(part.total() for part in counts))]
+        wide = max(len(name) for name, *_ in rows)
+        cells = (f"{name:<{wide}}" + "".join(f"{n:>8}" for n in row) for name, *row in rows)
+        return "\n".join(cells)
 
 
 def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
     """What lies in a folder that has one folder per class, or parts with one. Each photo is decoded
     to be sure of it, or with whole=False only begun with. ValueError where there is no class."""
-    photos, rejected, passed, notes = defaultdict(list), [], [], []
+    photos, errors, notes = defaultdict(list), {}, []
     parts = parts_of(folder := Path(folder))
-    if strange := [path for path in folders_in(folder) if parts and path not in parts.values()]:
-        names = ", ".join(shown(path.name) for path in strange)
+    if others := [path for path in folders_in(folder) if parts and path not in parts.values()]:
+        names = ", ".join(shown(path.name) for path in others)
         notes.append(f"passed over: {names}, which are no parts with a folder per class")
     classes = class_folders(parts.get("train", folder))
     for part, place in (parts or {"train": folder}).items():
@@ -75,13 +79,14 @@ def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
                 raise ValueError(
                     f"{shown(place)} has a class {shown(label)!r} that train does not have"
                 )
-            good, bad, others = sorted_out(files_below(inside), whole)
+            files = files_below(inside)
+            errors |= (bad := problems(files, whole=whole))
+            good = (path for path in files if path not in bad)
             photos[part] += [Photo(path, path.relative_to(inside), label) for path in good]
-            rejected += bad
-            passed += others
-        files = (p for p in place.iterdir() if p.is_file() and not p.name.startswith(HIDDEN))
-        passed += sorted(files)  # of photos among them the class is not known
-    return Found(classes, dict(photos), tuple(rejected), tuple(passed), tuple(notes))
+        beside = (p for p in place.iterdir() if p.is_file() and not p.name.startswith(HIDDEN))
+        why = "lies beside the folders of the classes, so its class is not known"
+        errors |= {path: NoPhoto(path, why) for path in sorted(beside)}
+    return Found(classes, dict(photos), errors, tuple(notes))
 
 
 def files_below(folder: str | os.PathLike) -> list[Path]:
@@ -97,25 +102,6 @@ def files_below(folder: str | os.PathLike) -> list[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
         files += [Path(place, name) for name in names if not name.startswith(HIDDEN)]
     return sorted(files, key=lambda path: (normal(path.relative_to(folder).as_posix()), path))
-
-
-def sorted_out(
-    files: list[Path], whole: bool = False
-) -> tuple[list[Path], list[tuple[Path, str]], list[Path]]:
-    """Photos, files that are none though they begin or are named so, with the reason, and others:
-    the content decides, decoded as a whole or begun with."""
-    photos, rejected, passed = [], [], []
-    with no_warnings():
-        problems = list(in_threads(partial(problem, whole=whole), files))
-    for path, error in zip(files, problems, strict=True):
-        picture = (mimetypes.guess_type(path.name, strict=False)[0] or "").startswith("image/")
-        if not error:
-            photos.append(path)
-        elif isinstance(error, NoPhoto) and not picture:
-            passed.append(path)
-        else:
-            rejected.append((path, error.why))
-    return photos, rejected, passed
 
 
 def class_folders(folder: Path) -> dict[str, Path]:
@@ -159,9 +145,10 @@ def parts_of(folder: Path) -> dict[str, Path]:
     return {part: parts[part] for part in PARTS if part in whole}
 
 
-def _kinds(files: Iterable[Path]) -> str:
-    """How many files there are of each suffix."""
-    counts = Counter(path.suffix.lower() or "without a suffix" for path in files)
+def _kinds(errors: Iterable[PhotoError]) -> str:
+    """How many files there are of each suffix that nobody takes for photos."""
+    strays = (Path(error.name) for error in errors if error.stray)
+    counts = Counter(path.suffix.lower() or "without a suffix" for path in strays)
     return ", ".join(f"{n} {shown(suffix)}" for suffix, n in sorted(counts.items()))
 
 
@@ -179,15 +166,16 @@ def check_classes(classes: dict[str, Path]) -> None:
 def check_photos(found: Found) -> None:
     """Raise ValueError where a class has no photo, with what most of its files are instead."""
     taught = {photo.label for photo in found.parts["train"]}
-    for name, inside in found.classes.items():
+    for name, place in found.classes.items():
         if name in taught:
             continue
-        bad = [(path, why) for path, why in found.rejected if inside in path.parents]
+        inside = [error for path, error in found.errors.items() if place in path.parents]
+        bad = [error for error in inside if not error.stray]
         if not bad:
-            holds = _kinds(path for path in found.passed if inside in path.parents) or "nothing"
-            raise ValueError(f"class {shown(name)!r} has no photo; {shown(inside)} holds {holds}")
-        ((most, n),) = Counter(why for _, why in bad).most_common(1)
-        like = next(path.name for path, why in bad if why == most)
+            holds = _kinds(inside) or "nothing"
+            raise ValueError(f"class {shown(name)!r} has no photo; {shown(place)} holds {holds}")
+        ((most, n),) = Counter(error.why for error in bad).most_common(1)
+        like = next(Path(error.name).name for error in bad if error.why == most)
         raise ValueError(
             f"class {shown(name)!r} has no photo that can be read among {len(bad)}: {n} like "
             f"{shown(like)}, which {most}"

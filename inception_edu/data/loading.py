@@ -53,7 +53,7 @@ def load_folder(
     resize = round(size * 8 / 7)  # of the shorter side: 256 for 224
     images, bad = decode(found.paths, size, resize)
     good = {part: [p for p in found.parts.get(part, ()) if p.path not in bad] for part in PARTS}
-    found = replace(found, parts=good, rejected=(*found.rejected, *bad.items()))
+    found = replace(found, parts=good, errors=found.errors | bad)
     check_photos(found)
     if not good["valid"]:
         raise ValueError(f"{shown(folder)} has no photo for valid that can be read; add some")
@@ -63,8 +63,8 @@ def load_folder(
         parts[part] = Split(own, _labels(found, photos), *scale, resize=resize) if photos else None
         first += len(photos)
     skipped = {str(path): why for path, why in found.rejected}
-    names = folder.resolve().name, tuple(found.classes)
-    return Dataset(names[0], *parts.values(), names[1], *scale, skipped, found.report())
+    about = *scale, skipped, found.report()
+    return Dataset(folder.resolve().name, *parts.values(), tuple(found.classes), *about)
 
 
 def _labels(found: Found, photos: list[Photo]) -> Tensor:
@@ -94,23 +94,25 @@ def _limited(found: Found, limit: int, seed: int) -> dict[str, list[Photo]]:
     return dict(train=first(train, limit - n), valid=first(valid, n))
 
 
-def decode(paths: list[Path], size: int, resize: int) -> tuple[Tensor, dict[Path, str]]:
-    """The middles of photos, uint8 (n, 3, size, size), without those that cannot be read: path ->
-    why. OSError where there is no room for them."""
+def decode(paths: list[Path], size: int, resize: int) -> tuple[Tensor, dict[Path, PhotoError]]:
+    """The middles of photos, uint8 (n, 3, size, size), and why others cannot be read.
+
+    OSError where there is no room for them.
+    """
     n, images = len(paths), _room(len(paths), size)
 
-    def place(i: int) -> str | None:
+    def place(i: int) -> PhotoError | None:
         try:
             photo = middle(read_photo(paths[i], at_least=resize), size, resize)
         except PhotoError as error:
-            return error.why
+            return error
         images[i] = np.asarray(photo).transpose(2, 0, 1)
 
     bad, first = {}, os.environ.get("RANK", "0") == "0"  # of several processes
     with no_warnings():
-        for i, why in enumerate(in_threads(place, range(n))):
-            if why:
-                bad[paths[i]] = why
+        for i, error in enumerate(in_threads(place, range(n))):
+            if error:
+                bad[paths[i]] = error
             elif bad:
                 images[i - len(bad)] = images[i]
             if first and n > MANY and ((i + 1) % MANY == 0 or i + 1 == n):

@@ -1,5 +1,6 @@
 """A photo as people have them, whatever its format: opened upright and in RGB, and cut."""
 
+import mimetypes
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,8 @@ AT_ONCE = 1000  # files handed to the threads
 class PhotoError(ValueError):
     """A file that cannot be read as a photo: its `name`, and `why` in words."""
 
+    stray = False  # whether nobody takes the file for a photo, by content or name
+
     def __init__(self, name: str | os.PathLike, why: str) -> None:
         super().__init__(name, why)
         self.name, self.why = name, why
@@ -34,7 +37,12 @@ class PhotoError(ValueError):
 
 
 class NoPhoto(PhotoError):
-    """A file that shows no sign of a photo, unless its name does."""
+    """A file whose content shows no sign of a photo."""
+
+    @property
+    def stray(self) -> bool:
+        kind, _ = mimetypes.guess_type(Path(self.name).name, strict=False)
+        return not (kind or "").startswith("image/")
 
 
 def read_photo(source: str | os.PathLike | bytes, *, at_least: int | None = None) -> Image.Image:
@@ -55,16 +63,23 @@ def read_photo(source: str | os.PathLike | bytes, *, at_least: int | None = None
         return _rgb(image)
 
 
-def problem(path: Path, *, whole: bool) -> PhotoError | None:
-    """Why a file cannot be read as a photo: by its beginning, or decoded as a whole."""
-    try:
-        if whole:
-            read_photo(path, at_least=SMALL)
-        else:
-            with no_warnings(), _opened(path):
-                pass
-    except PhotoError as error:
-        return error
+def problems(files: Sequence[Path], *, whole: bool = False) -> dict[Path, PhotoError]:
+    """Why files cannot be read as photos, those that can left out: the content decides, by its
+    beginning or decoded as a whole."""
+
+    def problem(path: Path) -> PhotoError | None:
+        try:
+            if whole:
+                read_photo(path, at_least=SMALL)
+            else:
+                with _opened(path):
+                    pass
+        except PhotoError as error:
+            return error
+
+    with no_warnings():
+        errors = zip(files, in_threads(problem, files), strict=True)
+        return {path: error for path, error in errors if error}
 
 
 def in_threads(call: Callable, items: Sequence) -> Iterator:

@@ -112,7 +112,7 @@ def _read_eurosat(source: type, root: Path) -> tuple:
 
 def read_npz(path: Path) -> tuple:
     if not path.is_file():
-        raise FileNotFoundError(f"name must be the path of an existing file, got {path.absolute()}")
+        raise ValueError(f"there is no file {path.absolute()}; give the path of a .npz file")
     keys = ("x_train", "y_train", "x_test", "y_test")
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
