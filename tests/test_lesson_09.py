@@ -16,7 +16,7 @@ from PIL import Image
 from authoring.notebook import code, read
 from conftest import moved, randomise, solutions_pass
 from inception_edu import torchvision_weights
-from inception_edu.data import find_photos, load, split
+from inception_edu.data import Batches, find_photos, load, split
 from inception_edu.figures import render
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.lesson_09 import (
@@ -274,7 +274,7 @@ def test_plain_photos_are_evaluated_the_same_and_only_shifted_and_mirrored(folde
         there, here = getattr(cut, part).batch(slice(None)), getattr(apart, part).batch(slice(None))
         assert torch.equal(there[0], here[0]) and torch.equal(there[1], here[1])
     one = replace(apart.train, images=apart.train.images[:1], labels=apart.train.labels[:1])
-    drawn = one.shuffled(1, seed=0, shift=2, flip=True, rank=0, world=1).draw()[0][0, :, 8:24, 8:24]
+    drawn = Batches(one, 1, seed=0, shift=2, flip=True, rank=0, world=1).draw()[0][0, :, 8:24, 8:24]
     x = one.batch(slice(None))[0][0]
     places = [(x[:, i : i + 16, j : j + 16]) for i in range(6, 11) for j in range(6, 11)]
     assert any(torch.equal(drawn, p) or torch.equal(drawn, p.flip(2)) for p in places)

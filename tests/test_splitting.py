@@ -102,7 +102,7 @@ def test_valid_stays_the_same_when_a_test_part_is_wanted_too(photos, tmp_path):
 
 def shares(n, valid, test):
     """How many of a class's n photos validate and test."""
-    photos = [Photo(Path(f"a/{i}"), Path(f"{i}"), "a") for i in range(n)]
+    photos = [Photo(Path(f"a/{i}"), Path(f"a/{i}"), 0) for i in range(n)]
     parts = splitting.divided(photos, valid, test)
     assert sorted(photo for part in parts.values() for photo in part) == sorted(photos)
     return len(parts["valid"]), len(parts.get("test", ()))
@@ -186,10 +186,10 @@ def test_an_empty_out_is_taken_and_a_used_one_is_not(photos, tmp_path):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        (dict(valid=1.2), "valid must be a share above 0 and below 1, got 1.2"),
+        (dict(valid=1.2), "valid must be above 0 and below 1, got 1.2"),
         (dict(valid=0), "valid must be"),
         (dict(valid=float("nan")), "valid must be"),
-        (dict(test=0.95), "test must be a share of at least 0 and below 0.9"),
+        (dict(test=0.95), "test must be at least 0 and below 0.9"),
         (dict(test=-0.1), "test must be"),
     ],
 )

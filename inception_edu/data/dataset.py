@@ -94,10 +94,6 @@ class Split:
         check_whole("size", size, 1)
         return (self.batch(slice(i, i + size), device) for i in range(0, len(self), size))
 
-    def shuffled(self, size: int, **how) -> "Batches":
-        """Endless batches to train on, as `Batches` says."""
-        return Batches(self, size, **how)
-
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -111,9 +107,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: dict[str, str] = field(default_factory=dict, repr=False)  # photo not read -> why
-    notes: tuple[str, ...] = field(
-        default=(), repr=False
-    )  # what else a folder's reader should know
+    notes: tuple[str, ...] = field(default=(), repr=False)  # the report on a folder, by lines
 
     def resized(self, size: int) -> "Dataset":
         """The same data set, whose batches are scaled to size x size pixels."""

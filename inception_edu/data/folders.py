@@ -21,11 +21,11 @@ NAMED = 5  # files left out that a report names
 
 
 class Photo(NamedTuple):
-    """A file that is a photo, its place in the folder of its class, and the class."""
+    """A file that is a photo, its place below the folder of all classes, and its class's number."""
 
     path: Path
-    inside: Path
-    label: str
+    place: Path
+    label: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,7 +57,8 @@ class Found:
     def __repr__(self) -> str:
         rows = [("class", *self.parts)]
         counts = [Counter(photo.label for photo in photos) for photos in self.parts.values()]
-        rows += [(shown(name), *(part[name] for part in counts)) for name in self.classes]
+        names = enumerate(self.classes)
+        rows += [(shown(name), *(part[label] for part in counts)) for label, name in names]
         rows += [("together", *(part.total() for part in counts))]
         wide = max(len(name) for name, *_ in rows)
         cells = (f"{name:<{wide}}" + "".join(f"{n:>8}" for n in row) for name, *row in rows)
@@ -73,16 +74,20 @@ def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
         names = ", ".join(shown(path.name) for path in others)
         notes.append(f"passed over: {names}, which are no parts with a folder per class")
     classes = class_folders(parts.get("train", folder))
+    number = {name: label for label, name in enumerate(classes)}
     for part, place in (parts or {"train": folder}).items():
-        for label, inside in class_folders(place).items():
-            if label not in classes:
+        for name, inside in class_folders(place).items():
+            if name not in number:
                 raise ValueError(
-                    f"{shown(place)} has a class {shown(label)!r} that train does not have"
+                    f"{shown(place)} has a class {shown(name)!r} that train does not have"
                 )
             files = files_below(inside)
             errors |= (bad := problems(files, whole=whole))
-            good = (path for path in files if path not in bad)
-            photos[part] += [Photo(path, path.relative_to(inside), label) for path in good]
+            photos[part] += [
+                Photo(path, Path(name, path.relative_to(inside)), number[name])
+                for path in files
+                if path not in bad
+            ]
         beside = (p for p in place.iterdir() if p.is_file() and not p.name.startswith(HIDDEN))
         why = "lies beside the folders of the classes, so its class is not known"
         errors |= {path: NoPhoto(path, why) for path in sorted(beside)}
@@ -166,8 +171,8 @@ def check_classes(classes: dict[str, Path]) -> None:
 def check_photos(found: Found) -> None:
     """Raise ValueError where a class has no photo, with what most of its files are instead."""
     taught = {photo.label for photo in found.parts["train"]}
-    for name, place in found.classes.items():
-        if name in taught:
+    for label, (name, place) in enumerate(found.classes.items()):
+        if label in taught:
             continue
         inside = [error for path, error in found.errors.items() if place in path.parents]
         bad = [error for error in inside if not error.stray]

@@ -17,7 +17,6 @@ from inception_edu.checks import check_whole
 from inception_edu.data.dataset import LARGE, Dataset, Split, balanced_order, mean_and_std
 from inception_edu.data.folders import (
     PARTS,
-    Found,
     Photo,
     check_classes,
     check_photos,
@@ -46,50 +45,44 @@ def load_folder(
     check_whole("seed", seed, 0, 2**63 - 1)
     found = find_photos(folder, whole=False)
     check_classes(found.classes)
-    if "valid" not in found.parts:
-        found = _held_out(found, seed)
+    parts, notes = found.parts, found.notes
+    if "valid" not in parts:
+        parts |= divided(parts["train"], VALID, seed=seed)
+        n = len(parts["valid"])
+        notes = *notes, f"no validation part: {n} photos are held out of the others"
     if limit is not None:
-        found = replace(found, parts=found.parts | _limited(found, limit, seed))
+        parts |= _limited(parts["train"], parts["valid"], limit, seed)
+    parts = {part: parts.get(part, []) for part in PARTS}
     resize = round(size * 8 / 7)  # of the shorter side: 256 for 224
-    images, bad = decode(found.paths, size, resize)
-    good = {part: [p for p in found.parts.get(part, ()) if p.path not in bad] for part in PARTS}
-    found = replace(found, parts=good, errors=found.errors | bad)
+    images, bad = decode([photo.path for own in parts.values() for photo in own], size, resize)
+    parts = {part: [p for p in own if p.path not in bad] for part, own in parts.items()}
+    found = replace(found, parts=parts, errors=found.errors | bad, notes=notes)
     check_photos(found)
-    if not good["valid"]:
+    if not parts["valid"]:
         raise ValueError(f"{shown(folder)} has no photo for valid that can be read; add some")
-    scale, parts, first = mean_and_std(images[: len(good["train"])]), {}, 0
-    for part, photos in good.items():
-        own = images[first : first + len(photos)]
-        parts[part] = Split(own, _labels(found, photos), *scale, resize=resize) if photos else None
-        first += len(photos)
+    scale = mean_and_std(images[: len(parts["train"])])
+    splits = [
+        Split(pixels, torch.tensor([p.label for p in own]), *scale, resize=resize) if own else None
+        for own, pixels in zip(
+            parts.values(), images.split([len(own) for own in parts.values()]), strict=True
+        )
+    ]
     skipped = {str(path): why for path, why in found.rejected}
     about = *scale, skipped, found.report()
-    return Dataset(folder.resolve().name, *parts.values(), tuple(found.classes), *about)
+    return Dataset(folder.resolve().name, *splits, tuple(found.classes), *about)
 
 
-def _labels(found: Found, photos: list[Photo]) -> Tensor:
-    number = {name: i for i, name in enumerate(found.classes)}
-    return torch.tensor([number[photo.label] for photo in photos])
-
-
-def _held_out(found: Found, seed: int) -> Found:
-    """The same with a tenth of the photos to train on held out to validate with."""
-    parts = divided(found.parts["train"], VALID, seed=seed)
-    note = f"no validation part: {len(parts['valid'])} photos are held out of the others"
-    return replace(
-        found, parts=parts | {"test": found.parts.get("test", [])}, notes=(*found.notes, note)
-    )
-
-
-def _limited(found: Found, limit: int, seed: int) -> dict[str, list[Photo]]:
+def _limited(
+    train: list[Photo], valid: list[Photo], limit: int, seed: int
+) -> dict[str, list[Photo]]:
     """train and valid cut to `limit` photos together, in proportion and balanced."""
-    train, valid = found.parts["train"], found.parts["valid"]
-    classes, total = len(found.classes), len(train) + len(valid)
+    classes, total = len({photo.label for photo in train}), len(train) + len(valid)
     check_whole("limit", limit, classes + 1, total)
     n = min(max(1, limit * len(valid) // total), limit - classes)
 
     def first(photos: list[Photo], n: int) -> list[Photo]:
-        return [photos[i] for i in balanced_order(_labels(found, photos), seed)[:n].sort().values]
+        order = balanced_order(torch.tensor([photo.label for photo in photos]), seed)
+        return [photos[i] for i in order[:n].sort().values]
 
     return dict(train=first(train, limit - n), valid=first(valid, n))
 

@@ -4,11 +4,11 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+from inception_edu.checks import check_number
 from inception_edu.data.folders import (
     Found,
     Photo,
@@ -49,34 +49,29 @@ def split(
 
 
 def divided(
-    photos: Iterable[Photo], valid: float, test: float = 0.0, seed: int = 0
+    photos: list[Photo], valid: float, test: float = 0.0, seed: int = 0
 ) -> dict[str, list[Photo]]:
-    """The photos of each part, drawn from their class and name and a seed."""
-    classes, parts = defaultdict(list), {"train": [], "valid": []} | ({"test": []} if test else {})
+    """The photos of each part, in their order, drawn from their class and name and a seed."""
+    draws, part_of = defaultdict(list), {}
     for photo in photos:
-        name = normal(f"{seed}/{photo.label}/{photo.inside.as_posix()}")
-        classes[photo.label].append(
-            (sha256(name.encode("utf-8", "surrogateescape")).digest(), photo)
-        )
-    for own in classes.values():
+        name = normal(f"{seed}/{photo.place.as_posix()}")
+        draw = sha256(name.encode("utf-8", "surrogateescape")).digest()
+        draws[photo.label].append((draw, photo.path))
+    for own in draws.values():
         n = len(own)  # train keeps one at least, then valid has one, then test
         n_valid = min(max(1, round(n * valid)), n - 1)
         n_test = min(max(1, round(n * test)), n - 1 - n_valid) if test else 0
         names = ["valid"] * n_valid + ["test"] * n_test + ["train"] * (n - n_valid - n_test)
-        for part, (_, photo) in zip(names, sorted(own), strict=True):
-            parts[part].append(photo)
-    return parts
+        part_of |= {path: part for (_, path), part in zip(sorted(own), names, strict=True)}
+    parts = ("train", "valid", "test") if test else ("train", "valid")
+    return {part: [photo for photo in photos if part_of[photo.path] == part] for part in parts}
 
 
 def _check(photos: Path, out: Path, valid: float, test: float) -> None:
     """Raise unless the arguments of `split` can be meant."""
-    if not 0 < valid < 1:
-        raise ValueError(f"valid must be a share above 0 and below 1, got {valid}; try 0.1")
-    if not 0 <= test < 1 - valid:
-        raise ValueError(
-            f"test must be a share of at least 0 and below {1 - valid:g}, what valid leaves, "
-            f"got {test}"
-        )
+    check_number("valid", valid, "above 0 and below 1", lambda x: 0 < x < 1)
+    rest = f"at least 0 and below {1 - valid:g}, what valid leaves"
+    check_number("test", test, rest, lambda x: 0 <= x < 1 - valid)
     parts = parts_of(photos)
     check_classes(class_folders(parts.get("train", photos)))
     if parts:
@@ -100,7 +95,7 @@ def _build(parts: dict[str, list[Photo]], out: Path, link: bool) -> None:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
             root = Path(temporary, out.name)
             for part, photo in ((part, photo) for part, own in parts.items() for photo in own):
-                place = root / part / photo.label / photo.inside
+                place = root / part / photo.place
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if link:
                     os.symlink(photo.path.resolve(), place)

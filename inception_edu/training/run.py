@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed, nn
 
-from inception_edu.data import Dataset
+from inception_edu.data import Batches, Dataset
 from inception_edu.training import checkpoints, devices
 from inception_edu.training.evaluation import check_fits, evaluate, renew_statistics, training_mode
 from inception_edu.training.history import History, Recorder
@@ -89,7 +89,7 @@ class Run:
         self.evaluated = self.average.module if self.average else model
         self.train = self.dataset.train.to(device)
         how = dict(seed=recipe.seed, shift=recipe.shift, flip=recipe.flip)
-        self.batches = self.train.shuffled(told.batch_size, rank=self.rank, world=self.world, **how)
+        self.batches = Batches(self.train, told.batch_size, rank=self.rank, world=self.world, **how)
         half = told.precision == "bfloat16"
         self.autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=half)
         self.interrupted, self.threads = devices.group_interrupts(device), torch.get_num_threads()
