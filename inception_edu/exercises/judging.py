@@ -2,13 +2,13 @@
 independent route with the same weights, whatever it is made of and in whatever order."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import permutations, product
+from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 
 import torch
 from torch import Tensor, nn
 
-MOST = 20_000  # ways to match weights of equal shapes that are tried
+from inception_edu.exercises.matching import matches
 
 
 def same(found: Tensor, right: Tensor, rtol: float = 1e-4) -> bool:
@@ -57,13 +57,15 @@ def other_network(
     """How a network differs from the right one: its weights, or with the right one's weights its
     outputs for random images of a shape (n, c, h, w), or their gradients; None if it does not.
 
-    Modules of any make will do, with their weights declared in any order. `channels` are the
-    branches' widths if they may be joined in any order.
+    Modules of any make and dtype will do, with their weights declared in any order, and with any
+    epsilon in a norm. `channels` are the branches' widths if they may be joined in any order.
     """
     reference, x = right(), torch.randn(shape)
     if not isinstance(answer, nn.Module):
         return f"return an nn.Module, got {str(answer)[:60]!r}"
-    answer.eval(), reference.eval()
+    answer.to(x.dtype).eval(), reference.eval()
+    for norm in (m for m in (*answer.modules(), *reference.modules()) if hasattr(m, "eps")):
+        norm.eps = 1e-5
     if why := _other_weights(answer, reference):
         return why
     _spread(reference)
@@ -75,7 +77,7 @@ def other_network(
     if channels:
         parts = expected.split(tuple(channels), dim=1)
         orders = [torch.cat(order, 1) for order in permutations(parts)]
-    for pairs in _matches(answer, reference):
+    for pairs in matches(answer, reference, x):
         with torch.no_grad():
             for mine, theirs in pairs:
                 mine.copy_(theirs)
@@ -87,6 +89,19 @@ def other_network(
         "its weights have the right shapes, but with the right ones' values it puts out something "
         "else: look at paddings, strides, pools, activations and what is joined"
     )
+
+
+def mistaken_for(
+    answer: nn.Module,
+    mistakes: Mapping[str, Callable[[], nn.Module]],
+    shape: tuple[int, ...],
+    channels: Sequence[int] = (),
+) -> str | None:
+    """The mistake whose network, beside it in `mistakes`, a network is to the number, if any."""
+    for why, build in mistakes.items():
+        if not other_network(answer, build, shape, channels=channels):
+            return why
+    return None
 
 
 def _other_weights(answer: nn.Module, reference: nn.Module) -> str | None:
@@ -112,38 +127,6 @@ def _spread(network: nn.Module) -> None:
     with torch.no_grad():
         for p in network.parameters():
             p.copy_(torch.randn_like(p) / math.sqrt(max(1, p[0].numel() if p.ndim > 1 else 4)))
-
-
-def _matches(answer: nn.Module, reference: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Every way to give the answer the reference's weights: whole layers of equal shapes change
-    places, in the order of declaration first."""
-    mine, theirs = _layers(answer), _layers(reference)
-    kinds = list(dict.fromkeys(_kind(layer) for layer in theirs))
-    if sorted(map(_kind, mine)) != sorted(map(_kind, theirs)):  # weights held in another way
-        mine, theirs = ([[p] for p in m.parameters()] for m in (answer, reference))
-        kinds = list(dict.fromkeys(map(_kind, theirs)))
-    groups = [
-        ([m for m in mine if _kind(m) == kind], [t for t in theirs if _kind(t) == kind])
-        for kind in kinds
-    ]
-    orders = product(*(permutations(range(len(own))) for own, _ in groups))
-    for _, order in zip(range(MOST), orders, strict=False):
-        yield [
-            pair
-            for (own, others), places in zip(groups, order, strict=True)
-            for layer, place in zip(own, places, strict=True)
-            for pair in zip(layer, others[place], strict=True)
-        ]
-
-
-def _layers(network: nn.Module) -> list[list[nn.Parameter]]:
-    """The parameters of each layer that has some of its own."""
-    own = [list(layer.parameters(recurse=False)) for layer in network.modules()]
-    return [parameters for parameters in own if parameters]
-
-
-def _kind(layer: list[nn.Parameter]) -> tuple:
-    return tuple(tuple(p.shape) for p in layer)
 
 
 def _other_gradients(
