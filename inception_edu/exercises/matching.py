@@ -6,7 +6,7 @@ from itertools import permutations, takewhile
 
 from torch import Tensor, nn
 
-SECONDS = 20  # for which ways to match weights of equal shapes are tried
+SECONDS = 8  # for which ways to match weights of equal shapes are tried
 Layer = list[nn.Parameter]
 
 
