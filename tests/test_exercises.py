@@ -1,6 +1,7 @@
 """Guesses, exercises and what they are judged by; the student's file is in test_student_file.py."""
 
 import math
+import time
 from decimal import Decimal
 from fractions import Fraction
 
@@ -10,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from inception_edu.exercises import Exercise, Guess, number, unattempted
+from inception_edu.exercises import Exercise, Guess, matching, number, unattempted
 from inception_edu.exercises.answers import near, numbers, whole
-from inception_edu.exercises.judging import other_function, other_network
+from inception_edu.exercises.judging import mistaken_for, other_function, other_network
 
 
 def stub(x): ...
@@ -420,3 +421,47 @@ def test_the_order_of_what_is_joined_counts_where_it_is_asked_for():
     torch.manual_seed(0)
     assert other_network(Two(), Two, (2, 3, 6, 5)) is None
     assert "puts out something else" in other_network(Otherwise(), Two, (2, 3, 6, 5))
+
+
+def norms(eps=1e-3):
+    """Five layers of one shape, each with a norm: 14,400 ways to match convolutions and norms."""
+    layers = [(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4, eps=eps), nn.ReLU()) for _ in range(5)]
+    return nn.Sequential(*(part for layer in layers for part in layer))
+
+
+class NormsFirst(nn.Module):
+    """The same, its norms declared before its convolutions, in the order from the last one."""
+
+    def __init__(self, activation=torch.relu) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.BatchNorm2d(4) for _ in range(5))
+        self.convs = nn.ModuleList(nn.Conv2d(4, 4, 3, dtype=torch.float64) for _ in range(5))
+        self.activation = activation
+
+    def forward(self, x):
+        for i in reversed(range(5)):
+            x = self.activation(self.norms[i](self.convs[i](x)))
+        return x
+
+
+def test_norms_go_with_what_they_norm_in_the_order_of_use_with_any_epsilon_and_dtype():
+    torch.manual_seed(0)
+    assert other_network(NormsFirst(), norms, (2, 4, 13, 13)) is None
+    start = time.monotonic()
+    assert "something else" in other_network(NormsFirst(torch.tanh), norms, (2, 4, 13, 13))
+    assert time.monotonic() - start < 2 * matching.SECONDS
+
+
+def test_a_network_is_told_which_well_known_mistake_it_is():
+    torch.manual_seed(0)
+    mistakes = {"it has one layer": lambda: nn.Conv2d(3, 4, 1), "it ends in tanh": tanh}
+    shape = (2, 3, 4, 4)
+    assert mistaken_for(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Tanh()), mistakes, shape) == (
+        "it ends in tanh"
+    )
+    assert mistaken_for(nn.Conv2d(3, 4, 1), mistakes, shape) == "it has one layer"
+    assert mistaken_for(nn.Conv2d(3, 5, 1), mistakes, shape) is None
+
+
+def tanh():
+    return nn.Sequential(nn.Conv2d(3, 4, 1), nn.Tanh())

@@ -63,9 +63,7 @@ def other_network(
     reference, x = right(), torch.randn(shape)
     if not isinstance(answer, nn.Module):
         return f"return an nn.Module, got {str(answer)[:60]!r}"
-    answer.to(x.dtype).eval(), reference.eval()
-    for norm in (m for m in (*answer.modules(), *reference.modules()) if hasattr(m, "eps")):
-        norm.eps = 1e-5
+    _prepare(answer, x.dtype), _prepare(reference, x.dtype)
     if why := _other_weights(answer, reference):
         return why
     _spread(reference)
@@ -102,6 +100,13 @@ def mistaken_for(
         if not other_network(answer, build, shape, channels=channels):
             return why
     return None
+
+
+def _prepare(network: nn.Module, dtype: torch.dtype) -> None:
+    """Have it compute in one precision, as in use, with one epsilon in every norm."""
+    for module in network.to(dtype).eval().modules():
+        if hasattr(module, "eps"):
+            module.eps = 1e-5
 
 
 def _other_weights(answer: nn.Module, reference: nn.Module) -> str | None:
