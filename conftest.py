@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -100,9 +101,7 @@ def apart(a, b):
 
 def solutions_pass(lesson: str) -> None:
     """Every exercise of a lesson, answered by its folded solution, is judged right; what trains for
-    long is left out, and the student's file is written where nobody finds it."""
-    from tempfile import TemporaryDirectory
-
+    long is left out."""
     from authoring.execution import execute
     from authoring.fill import fill, without_training
     from authoring.notebook import code, read, tags
@@ -113,10 +112,10 @@ def solutions_pass(lesson: str) -> None:
     stubs = [cell.source for cell in exercises]
     without_training(fill(nb))
     assert [cell.source for cell in exercises if cell.source in stubs] == []
-    with TemporaryDirectory() as folder:
-        execute(nb, folder)
-    boxes = (o.data.get("text/plain", "") for c in code(nb) for o in c.outputs if "data" in o)
-    printed = "\n".join(boxes)
+    with TemporaryDirectory() as folder:  # which gets the student's file
+        execute(nb, Path(folder))
+    outputs = [out for cell in code(nb) for out in cell.outputs]
+    printed = "\n".join(o.get("text", o.get("data", {}).get("text/plain", "")) for o in outputs)
     last = dict(re.findall(r"^. Exercise (\S+): (right|not right yet.*|not att.*)", printed, re.M))
     assert [f"{name}: {verdict}" for name, verdict in last.items() if verdict != "right"] == []
     assert bool(last) == bool(exercises) and "It is not kept" not in printed

@@ -20,7 +20,11 @@ from inception_edu.lessons.lesson_07 import (
     verdict as smoothing_verdict,
 )
 from inception_edu.lessons.shared import saved
-from inception_edu.losses import expected_calibration_error, smoothed_targets
+from inception_edu.losses import (
+    LabelSmoothingCrossEntropy,
+    expected_calibration_error,
+    smoothed_targets,
+)
 from inception_edu.training.evaluation import Evaluation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -76,9 +80,8 @@ class Module(nn.Module):
         (mixed, two, kl),
         ([by_probabilities, row_by_row, kl],),
         ({"kl_and_entropy": kl, "mixed_targets": mixed, "two_terms": Module()},),
-        checks.exercise_1.ours,
     ],
-    ids=["functions", "list", "by name", "the package's"],
+    ids=["functions", "list", "by name"],
 )
 def test_the_three_forms_are_right_in_any_make(forms):
     assert checks.exercise_1.judge(*forms) == ("right", "")
@@ -111,6 +114,7 @@ def half_detached(logits, labels, eps):
     [
         (lambda x, y, eps: cross_entropy(x, y, label_smoothing=eps), "it calls torch's own label"),
         (lambda x, y, eps: nn.CrossEntropyLoss(label_smoothing=eps)(x, y), "it calls torch's own"),
+        (lambda x, y, eps: LabelSmoothingCrossEntropy(eps)(x, y), "it calls the package's own"),
         (lambda x, y, eps: cross_entropy(x, y), "eps does nothing yet"),
         (with_others_only, "shared by all K classes"),
         (

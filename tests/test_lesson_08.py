@@ -162,7 +162,12 @@ def with_concat(c_in, *, padding=0, seven=((1, 7), (7, 1))):
 
 @pytest.mark.parametrize(
     "build",
-    [Own, lambda c: Own(c, order="tsp").double(), NormsLast, with_concat, checks.exercise_2.ours],
+    [
+        Own,
+        lambda c: Own(c, order="tsp").double(),
+        NormsLast,
+        with_concat,
+    ],
 )
 def test_the_second_grid_reduction_is_right_of_any_make_and_in_any_order(build):
     assert checks.exercise_2.judge(build) == ("right", "")
@@ -184,6 +189,7 @@ def test_the_second_grid_reduction_is_right_of_any_make_and_in_any_order(build):
         (lambda c: Own(c, relu=False), "it puts out something else"),
         (lambda c: Own(c, bias=True), "a convolution that batch norm follows has no bias"),
         (lambda c: Own(c, detach="s"), "its outputs are right, but weights of shape"),
+        (lambda c: checks.exercise_2.ours(c), "it calls the package's own"),
         (lambda c: nn.Identity(), "it has 0 parameters"),
         (lambda c: c, "return an nn.Module, got '768'"),
         (Own(24), "it is a network already"),
@@ -225,7 +231,7 @@ class Detached(Functional):
     [
         ("grid17d", head),
         (" Grid17d", Functional),
-        ({"aux_head": AuxHead, "reads": "body.grid17d"},),
+        ({"aux_head": lambda c, n: head(c, n, end=[nn.Identity()]), "reads": "body.grid17d"},),
     ],
 )
 def test_a_normalised_head_on_the_last_17x17_grid_is_right(answer):
@@ -272,6 +278,7 @@ def test_wrong_places_are_told_apart(reads, said):
         (lambda c, n: head(c, n, end=[nn.Softmax(1)]), "it ends in a softmax"),
         (lambda c, n: head(c, n, relu=False), "there is no ReLU"),
         (Detached, "learn something else"),
+        (AuxHead, "it calls the package's own"),
         (lambda c, n: n, "return an nn.Module, got '10'"),
         (head(4, 3), "it is a network already"),
         (lambda c, n: head(c, n, pool=nn.AvgPool2d(5, 2)), "it raised"),

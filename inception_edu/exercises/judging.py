@@ -2,6 +2,7 @@
 independent route with the same weights, whatever it is made of and in whatever order."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 
@@ -16,6 +17,20 @@ def same(found: Tensor, right: Tensor, rtol: float = 1e-4) -> bool:
     found, right = found.detach().double(), right.detach().double()
     scale = max(right.abs().max().item(), 1e-12) if right.numel() else 1.0
     return found.shape == right.shape and bool((found - right).abs().le(rtol * scale).all())
+
+
+def calls(answer: Callable[[], object], *ours: Callable) -> bool:
+    """Whether a call runs one of these functions of ours: who calls the solution did not write it.
+    What the call raises is left to the check that follows."""
+    codes, seen, before = {function.__code__ for function in ours}, set(), sys.getprofile()
+    sys.setprofile(lambda frame, event, about: seen.add(frame.f_code))
+    try:
+        answer()
+    except Exception:
+        pass
+    finally:
+        sys.setprofile(before)
+    return bool(codes & seen)
 
 
 def other_function(
@@ -60,14 +75,14 @@ def other_network(
     Modules of any make and dtype will do, with their weights declared in any order, and with any
     epsilon in a norm. `channels` are the branches' widths if they may be joined in any order.
     """
-    reference, x = right(), torch.randn(shape)
+    reference, x = right(), torch.randn(shape, requires_grad=True)
     if not isinstance(answer, nn.Module):
         return f"return an nn.Module, got {str(answer)[:60]!r}"
     _prepare(answer, x.dtype), _prepare(reference, x.dtype)
     if why := _other_weights(answer, reference):
         return why
     _spread(reference)
-    expected, found = reference(x), answer(x)
+    expected, found = reference(x), answer(x.clone())  # which may work in place
     if not isinstance(found, Tensor) or found.shape != expected.shape:
         seen = tuple(found.shape) if isinstance(found, Tensor) else str(found)[:60]
         return f"{tuple(x.shape)} becomes {seen}, expected {tuple(expected.shape)}"
@@ -79,7 +94,7 @@ def other_network(
         with torch.no_grad():
             for mine, theirs in pairs:
                 mine.copy_(theirs)
-            found = answer(x)
+            found = answer(x.clone())
         for expected in orders:
             if same(found, expected):
                 return _other_gradients(answer, pairs, expected, x)
@@ -137,16 +152,16 @@ def _spread(network: nn.Module) -> None:
 def _other_gradients(
     answer: nn.Module, pairs: list[tuple[Tensor, Tensor]], expected: Tensor, x: Tensor
 ) -> str | None:
-    """Whether gradients of weights differ, where outputs agree: a detached branch."""
-    along, found = torch.rand_like(expected), answer(x)
+    """Whether gradients differ, where outputs agree: something is detached."""
+    along, found = torch.rand_like(expected), answer(x.clone())
     if not found.requires_grad:
         return "it puts out the right numbers, but no gradient flows back to its weights"
-    mine = torch.autograd.grad(found, [m for m, _ in pairs], along, allow_unused=True)
-    right = torch.autograd.grad(expected, [t for _, t in pairs], along, allow_unused=True)
-    for (weight, _), a, b in zip(pairs, mine, right, strict=True):
+    mine = torch.autograd.grad(found, [*(m for m, _ in pairs), x], along, allow_unused=True)
+    right = torch.autograd.grad(expected, [*(t for _, t in pairs), x], along, allow_unused=True)
+    said = [f"weights of shape {tuple(m.shape)} learn something else" for m, _ in pairs]
+    for why, a, b in zip([*said, "its input gets other gradients"], mine, right, strict=True):
         if (a is None) != (b is None) or (a is not None and not same(a, b, 1e-3)):
-            shape = tuple(weight.shape)
-            return f"its outputs are right, but weights of shape {shape} learn something else"
+            return f"its outputs are right, but {why}: something is detached"
     return None
 
 

@@ -48,7 +48,7 @@ def _layers(network: nn.Module, x: Tensor) -> tuple[list[Layer], list[Layer], li
     the layer before it; of each module by itself; one by one."""
     used: list[nn.Module] = []
     hooks = [m.register_forward_pre_hook(lambda m, _: used.append(m)) for m in network.modules()]
-    network(x)
+    network(x.detach().clone())
     for hook in hooks:
         hook.remove()
     together: list[Layer] = []

@@ -9,7 +9,7 @@ from torch import nn
 
 from inception_edu.exercises import Exercise, number
 from inception_edu.exercises.answers import near, numbers, whole
-from inception_edu.exercises.judging import mistaken_for, other_network
+from inception_edu.exercises.judging import calls, mistaken_for, other_network
 from inception_edu.layers import Concat
 from inception_edu.lessons.lesson_06 import grid_reduction
 
@@ -115,6 +115,8 @@ def check_reduction(reduction: Callable[[int], nn.Module]) -> str | None:
         else:  # what is closer to being right, with a ReLU or without
             why = min(said, key=lambda why: "something else" in why)
             return f"for c = {c}, {why}"
+    if calls(partial(reduction, 4), grid_reduction.reduction):
+        return "it calls the package's own: write it in your own lines"
     return None
 
 

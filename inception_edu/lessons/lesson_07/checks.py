@@ -1,6 +1,7 @@
 """Lesson 07, label smoothing: the checks of its exercises."""
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 
 import torch
@@ -10,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from inception_edu.exercises import Exercise, number
 from inception_edu.exercises.answers import near
-from inception_edu.exercises.judging import other_function, same
+from inception_edu.exercises.judging import calls, other_function, same
 from inception_edu.lessons.lesson_07.suspects import SUSPECTS
 from inception_edu.lessons.lesson_07.verdict import temperature
 from inception_edu.losses import FORMS, LabelSmoothingCrossEntropy
@@ -96,7 +97,9 @@ def check_form(loss: Loss) -> str | None:
         if why:
             break
     else:
-        return None
+        own = LabelSmoothingCrossEntropy.forward, *FORMS.values()
+        ours = calls(partial(loss, logits, labels, eps), *own)
+        return "it calls the package's own: write it in your own lines" if ours else None
     told = f"for logits of shape {tuple(logits.shape)} and eps = {eps:g} {why}"
     if "nan" in why and not eps:
         return f"{told}; 0 log 0 counts as 0 here, as in torch.xlogy(q, q)"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from inception_edu.exercises import Exercise
-from inception_edu.exercises.judging import mistaken_for, other_network
+from inception_edu.exercises.judging import calls, mistaken_for, other_network
 from inception_edu.factorised import AuxHead, Reduce17to8
 from inception_edu.inception_v3 import WIDTHS, InceptionV3
 from inception_edu.layers import Concat, conv
@@ -103,6 +103,8 @@ def check_reduction(build: Callable[[int], nn.Module]) -> str | None:
     """`build(c_in)` is the second grid reduction, (n, c_in, 17, 17) -> (n, c_in + 512, 8, 8)."""
     if isinstance(build, nn.Module):
         return "it is a network already, expected a class or a function that is called with c_in"
+    if calls(partial(build, 24), Reduce17to8.__init__):
+        return "it calls the package's own: write it in your own lines"
     for c_in in (768, 24, 40):
         block, shape, widths = build(c_in), (2, c_in, 17, 17), (320, 192, c_in)
         right = partial(Reduce17to8, c_in, WIDTHS["reduce17to8"])
@@ -160,6 +162,8 @@ def check_head(head: Callable[[int, int], nn.Module]) -> str | None:
     """`head(c_in, num_classes)` is the batch-normalised aux head."""
     if isinstance(head, nn.Module):
         return "it is a network already, expected a class or a function of c_in and num_classes"
+    if calls(partial(head, 40, 3), AuxHead.__init__):
+        return "it calls the package's own: write it in your own lines"
     for c_in, classes in ((768, 10), (96, 1000), (40, 3)):
         part, shape = head(c_in, classes), (2, c_in, 17, 17)
         if why := other_network(part, partial(AuxHead, c_in, classes), shape):
