@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d, max_pool2d
 from authoring.measure import table
 from conftest import moved, solutions_pass
 from inception_edu.cost import receptive_field
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.layers import Concat, conv, kernel_size
 from inception_edu.lessons.lesson_06 import (
     checks as checks,
@@ -285,7 +285,7 @@ def test_the_explorer_starts_at_the_papers_place_and_its_picture_changes():
     assert "1x7 + 7x1 against 7x7: MACs 71 % less, time " in explorer.words
     for name, value in dict(c=32, grid=8, n=5, split="only 3x3").items():
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
+        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((9, 3.6))[0]
     assert "only 3x3 against 5x5: MACs 28 % less" in explorer.words
 
 

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from authoring.measure import table
 from conftest import moved, solutions_pass
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.lessons.lesson_07 import (
     calibration,
     checks as checks,
@@ -368,7 +368,7 @@ def test_the_explorer_starts_at_the_papers_values_and_every_slider_moves_it():
     assert "optimal logit gap: 9.105; at gap 3.0 the gradient pushes up by" in explorer.words
     for name, value in dict(gap=12.0, classes=10, eps=0.5).items():
         moved(explorer, **{name: value})
-    assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 1100
+    assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((11, 4.2))[0]
     assert "optimal logit gap: 2.398; at gap 12.0 the gradient pulls back" in explorer.words
     explorer.controls["gap"].value = 2.4
     lowest = f"{smooth_targets.floor(0.5, 10):.4f}"
