@@ -1,6 +1,6 @@
 import struct
-from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d, max_pool2d
 from authoring.measure import table
 from conftest import moved, solutions_pass
 from inception_edu.cost import receptive_field
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.layers import Concat, conv, kernel_size
 from inception_edu.lessons.lesson_06 import (
     checks as checks,
@@ -25,12 +25,6 @@ from inception_edu.lessons.shared import saved
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def verdict(exercise, answer, capsys):
-    """The state after a check, and the one line it printed."""
-    exercise.check(*(answer if isinstance(answer, tuple) else (answer,)))
-    return exercise.state, capsys.readouterr().out
-
-
 # --- exercise 1
 
 
@@ -38,112 +32,198 @@ def left(n, c_in, c_out):
     return (9 * c_in + ((n - 1) // 2 - 1) * 9 * c_out) / (n * n * c_in)
 
 
-def test_the_saving_of_3x3s_over_n_by_n_is_right(capsys):
-    for scalar in (float, torch.tensor):
-        answer = partial(lambda scalar, *sizes: scalar(1 - left(*sizes)), scalar)
-        assert verdict(checks.exercise_1, answer, capsys)[0] == "right"
+def in_steps(n, c_in, c_out):
+    """A loop over the layers, in decimals rounded to four."""
+    cost, side = 0, 1
+    while side < n:
+        cost += 9 * (c_in if side == 1 else c_out) * c_out
+        side += 2
+    return round(1 - cost / (n * n * c_in * c_out), 4)
+
+
+@pytest.mark.parametrize(
+    "saving",
+    [
+        in_steps,
+        lambda *sizes: f"{1 - left(*sizes):.4f}",
+        lambda *sizes: np.float32(1 - left(*sizes)),
+        lambda *sizes: torch.tensor([1 - left(*sizes)], requires_grad=True),
+    ],
+    ids=["rounded", "text", "numpy", "torch"],
+)
+def test_the_saving_of_3x3s_over_n_by_n_is_right_in_every_form(saving):
+    assert checks.exercise_1.judge(saving) == ("right", "")
     assert 1 - left(5, 64, 64) == pytest.approx(0.28) and 1 - left(3, 7, 9) == 0
 
 
 @pytest.mark.parametrize(
     ("saving", "said"),
     [
-        (left, "what is left, not what is saved"),
+        (left, "it returns 0.72, expected 0.28; that is what is left, not what is saved."),
         (lambda n, a, b: 100 * (1 - left(n, a, b)), "a share, not percent"),
         (lambda n, a, b: 1 - 9 / n**2, "not one"),
         (lambda n, a, b: 1 - 9 * (a + b) / (n * n * a), "(n - 1) / 2 see n x n"),
         (lambda n, a, b: 1 - 9 * (n - 1) / 2 / n**2, "only the first 3x3 reads c_in"),
         (lambda n, a, b: 1 - 9 * (n - 1) / 2 * b / (n * n * a), "the first 3x3 reads c_in"),
-        (lambda n, a, b: 0.5, "compare 9 c_in c_out"),
-        (lambda n, a, b: "28 %", "return one number"),
-        (lambda n, a, b: n / 0, "it raised ZeroDivisionError"),
+        (lambda n, a, b: 0.28, "For n = 5, c_in = 32, c_out = 64 it returns 0.28, expected -0.08"),
+        (lambda n, a, b: 1 - left(n, a, 64), "compare 9 c_in c_out"),
+        (lambda n, a, b: 1 - left(5, a, b), "For n = 7, c_in = 128, c_out = 128 it returns 0.28"),
+        (lambda n, a, b: True, "it returns True, expected one number"),
+        (lambda n, a, b: n / 0, "It raised ZeroDivisionError"),
     ],
 )
-def test_wrong_savings_are_told_apart(saving, said, capsys):
-    state, line = verdict(checks.exercise_1, saving, capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_savings_are_told_apart(saving, said):
+    state, why = checks.exercise_1.judge(saving)
+    assert state == "not right yet" and said in why
 
 
 # --- exercise 2
 
 
-def test_conv_and_pool_side_by_side_are_right_in_either_order(capsys):
-    def swapped(c):
-        return Concat(pool=nn.MaxPool2d(3, 2), conv=conv(c, c, 3, 2, padding=0))
+class Own(nn.Module):
+    """The reduction by torch's functions, its norm declared first, the pool's half in front."""
 
-    for right in (swapped, lambda c: grid_reduction.reduction("side by side", c)):
-        assert verdict(checks.exercise_2, right, capsys)[0] == "right"
+    def __init__(self, c):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(c)
+        self.layer = nn.Conv2d(c, c, 3, stride=2, bias=False)
+
+    def forward(self, x):
+        return torch.cat([max_pool2d(x, 3, 2), self.norm(self.layer(x)).relu()], dim=1)
+
+
+class Biased(nn.Module):
+    """A bare convolution with a bias, in double precision."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.layer = nn.Conv2d(c, c, kernel_size=(3, 3), stride=(2, 2), dtype=torch.float64)
+
+    def forward(self, x):
+        return torch.cat([self.layer(x), max_pool2d(x, 3, 2)], dim=1)
+
+
+class Unused(Own):
+    def forward(self, x):
+        self.layer(x)
+        return torch.cat([max_pool2d(x, 3, 2)] * 2, dim=1)
+
+
+class Detached(Biased):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+class ForSix(nn.Sequential):
+    def __init__(self, c):
+        super().__init__(Own(6))
+
+
+def swapped(c):
+    return Concat(pool=nn.AdaptiveMaxPool2d(17), conv=conv(c, c, 3, 2, padding=0, norm=False))
+
+
+@pytest.mark.parametrize("build", [Own, Biased, swapped])
+def test_conv_and_pool_side_by_side_are_right_of_any_make_and_in_any_order(build):
+    assert checks.exercise_2.judge(build) == ("right", "")
 
 
 @pytest.mark.parametrize(
     ("reduction", "said"),
     [
-        (lambda c: grid_reduction.reduction("pool then conv", c), "is a bottleneck"),
-        (lambda c: grid_reduction.reduction("conv then pool", c), "on the full grid is dear"),
+        (lambda c: grid_reduction.reduction("pool then conv", c), "a bottleneck"),
+        (
+            lambda c: grid_reduction.reduction("conv then pool", c),
+            "on the full grid, which is dear",
+        ),
+        (lambda c: nn.Conv2d(c, 2 * c, 3, 2), "all 2c channels are convolved"),
+        (Unused, "it puts out something else"),
+        (Detached, "no gradient flows back"),
+        (ForSix, "For c = 4, it has 336 parameters, expected 152"),
         (
             lambda c: Concat(a=conv(c, c, 3, 2), b=nn.MaxPool2d(3, 2, 1)),
-            "35x35 becomes 18x18, expected 17x17",
+            "(2, 4, 35, 35) becomes (2, 8, 18, 18), expected (2, 8, 17, 17)",
         ),
         (
             lambda c: Concat(a=conv(c, 2 * c, 3, 2, padding=0), b=nn.MaxPool2d(3, 2)),
-            "6 channels become 18, expected 12",
+            "weights of shape (8,) are not expected",
         ),
         (
             lambda c: Concat(a=conv(c, c, 3, 2, padding=0), b=nn.AvgPool2d(3, 2)),
-            "expected max pool 3x3, stride 2",
+            "the average is pooled, expected the maximum",
         ),
         (
             lambda c: Concat(
                 a=nn.Sequential(conv(c, c, 1), conv(c, c, 3, 2, padding=0)), b=nn.MaxPool2d(3, 2)
             ),
-            "one 3x3, c to c",
+            "it has 176 parameters, expected 152",
         ),
-        (lambda c: 3, "return a module"),
-        (lambda c: Concat(a=conv(c, c, 3, 2, padding=0), b=nn.Identity()), "it raised ValueError"),
+        (lambda c: checks.exercise_2.ours(c), "it calls the package's own"),
+        (lambda c: nn.Identity(), "it has 0 parameters, expected 144"),
+        (lambda c: 3, "return an nn.Module, got '3'"),
+        (Own(4), "it is a network already"),
+        (lambda c: Concat(a=conv(c, c, 3, 2, padding=0), b=nn.Identity()), "It raised ValueError"),
     ],
 )
-def test_wrong_reductions_are_told_apart(reduction, said, capsys):
-    state, line = verdict(checks.exercise_2, reduction, capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_reductions_are_told_apart(reduction, said):
+    state, why = checks.exercise_2.judge(reduction)
+    assert state == "not right yet" and said.lower() in why.lower()
+    assert ("bottleneck" in why) == ("bottleneck" in said)
 
 
 # --- exercise 3
 
 
-@pytest.mark.parametrize("best", [[(1, 3), (3, 1)], [(3, 1), (1, 3)]])
-def test_two_2x2_save_11_percent_and_1x3_with_3x1_cost_least(best, capsys):
-    for share in (1 / 9, 0.11):
-        assert verdict(checks.exercise_3, (share, best), capsys)[0] == "right"
+@pytest.mark.parametrize(
+    ("saved_share", "best"),
+    [
+        (0.11, [(1, 3), (3, 1)]),
+        ("0.111", ["3x1", "1x3"]),
+        (torch.tensor(1 / 9), torch.tensor([[3, 1], [1, 3]])),
+        (np.float32(1 / 9), np.array([[1.0, 3.0], [3.0, 1.0]])),
+    ],
+    ids=["tuples", "texts", "torch", "numpy"],
+)
+def test_two_2x2_save_11_percent_and_1x3_with_3x1_cost_least(saved_share, best):
+    assert checks.exercise_3.judge(saved_share, best) == ("right", "")
 
 
 @pytest.mark.parametrize(
     ("two_2x2", "best", "said"),
     [
-        (5 / 9, [(1, 3), (3, 1)], "one 2x2, which sees 2x2 only"),
-        (8 / 9, [(1, 3), (3, 1)], "what is left, not what is saved"),
+        (5 / 9, [(1, 3), (3, 1)], "Right: best. saved: It is 0.555556 with you; that is one 2x2"),
+        (8 / 9, ..., "what is left, not what is saved. Not attempted yet: best."),
         (11, [(1, 3), (3, 1)], "a share, not percent"),
         (0.28, [(1, 3), (3, 1)], "4 + 4 against 9"),
-        (1 / 9, [2, 2], "has 8 weights"),
-        (1 / 9, [(1, 3), (1, 3)], "sees 1x5"),
-        (1 / 9, [3], "sees 3x3, expected two kernels"),
-        (1 / 9, 7, "it raised TypeError"),
+        (None, [(1, 3), (3, 1)], "saved: It is one number"),
+        (1 / 9, [2, 2], "Right: saved. best: They have 8 weights"),
+        (1 / 9, [(1, 3), (1, 3)], "they see 1x5"),
+        (1 / 9, [3], "it is two kernels"),
+        (1 / 9, [(0, 4), (4, 0)], "it is two kernels, each as (height, width) of at least 1"),
+        (..., 7, "best: It is two kernels, each as (height, width) of at least 1, got 7."),
     ],
 )
-def test_wrong_answers_on_two_2x2_are_told_apart(two_2x2, best, said, capsys):
-    state, line = verdict(checks.exercise_3, (two_2x2, best), capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_answers_on_two_2x2_are_told_apart(two_2x2, best, said):
+    state, why = checks.exercise_3.judge(two_2x2, best)
+    assert state == "not right yet" and said.lower() in why.lower()
 
 
-def test_stubs_are_not_attempted_yet(capsys):
+def test_stubs_are_not_attempted_yet():
     def stub(c):
         """(n, c, 35, 35) -> (n, 2c, 17, 17)"""
         ...
 
-    half = (1 / 9, (..., ...))
-    pairs = [(checks.exercise_1, stub), (checks.exercise_2, stub), (checks.exercise_3, half)]
-    for exercise, answer in pairs:
-        state, line = verdict(exercise, answer, capsys)
-        assert state == "not attempted yet" and line.startswith("▫")
+    class Stub(nn.Module):
+        """(n, c, 35, 35) -> (n, 2c, 17, 17)"""
+
+        def __init__(self, c): ...
+
+        def forward(self, x): ...
+
+    answers = {"1": [stub], "2": [Stub], "3": [..., (..., ...)]}
+    for name, answer in answers.items():
+        judged = getattr(checks, f"exercise_{name}").judge(*answer)
+        assert judged == ("not attempted yet", "")
 
 
 # --- windows
@@ -205,7 +285,7 @@ def test_the_explorer_starts_at_the_papers_place_and_its_picture_changes():
     assert "1x7 + 7x1 against 7x7: MACs 71 % less, time " in explorer.words
     for name, value in dict(c=32, grid=8, n=5, split="only 3x3").items():
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
+        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((9, 3.6))[0]
     assert "only 3x3 against 5x5: MACs 28 % less" in explorer.words
 
 
@@ -216,8 +296,9 @@ def test_the_table_has_a_row_for_each_split_that_is_one(monkeypatch):
         return one, one._replace(macs=50, milliseconds=12.0 if c == 32 else 8.0)
 
     monkeypatch.setattr(factor_explorer, "compare", made_up)
-    rows = factor_explorer.table_here().splitlines()
-    assert len(rows) == 8 and rows[1].split() == "3 1xn + nx1 50 % less 20 % less 20 % more".split()
+    rows = factor_explorer.table_here().rows
+    assert len(rows) == 8
+    assert rows[1] == ("3", "1xn + nx1", "50 % less", "20 % less", "20 % more")
 
 
 # --- rank

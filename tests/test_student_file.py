@@ -117,6 +117,14 @@ def test_classes_and_the_imports_that_they_need_are_kept(capsys):
     assert isinstance(mine("Pool", None)(), torch.nn.Module)
 
 
+def test_a_helper_inside_may_have_the_name_of_something_in_the_notebook(capsys):
+    text = "def double(x):\n    def conv(y):\n        return 2 * y\n\n    return conv(x)\n"
+    from inception_edu.layers import conv
+
+    exercise().check(cell(text, conv=conv)["double"])
+    assert said(capsys).endswith("Kept in my_inception.py.")
+
+
 def helped(x):
     return x
 

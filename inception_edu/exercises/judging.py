@@ -2,13 +2,14 @@
 independent route with the same weights, whatever it is made of and in whatever order."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import permutations, product
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 
 import torch
 from torch import Tensor, nn
 
-MOST = 20_000  # ways to match weights of equal shapes that are tried
+from inception_edu.exercises.matching import matches
 
 
 def same(found: Tensor, right: Tensor, rtol: float = 1e-4) -> bool:
@@ -16,6 +17,20 @@ def same(found: Tensor, right: Tensor, rtol: float = 1e-4) -> bool:
     found, right = found.detach().double(), right.detach().double()
     scale = max(right.abs().max().item(), 1e-12) if right.numel() else 1.0
     return found.shape == right.shape and bool((found - right).abs().le(rtol * scale).all())
+
+
+def calls(answer: Callable[[], object], *ours: Callable) -> bool:
+    """Whether a call runs one of these functions of ours: who calls the solution did not write it.
+    What the call raises is left to the check that follows."""
+    codes, seen, before = {function.__code__ for function in ours}, set(), sys.getprofile()
+    sys.setprofile(lambda frame, event, about: seen.add(frame.f_code))
+    try:
+        answer()
+    except Exception:
+        pass
+    finally:
+        sys.setprofile(before)
+    return bool(codes & seen)
 
 
 def other_function(
@@ -57,17 +72,17 @@ def other_network(
     """How a network differs from the right one: its weights, or with the right one's weights its
     outputs for random images of a shape (n, c, h, w), or their gradients; None if it does not.
 
-    Modules of any make will do, with their weights declared in any order. `channels` are the
-    branches' widths if they may be joined in any order.
+    Modules of any make and dtype will do, with their weights declared in any order, and with any
+    epsilon in a norm. `channels` are the branches' widths if they may be joined in any order.
     """
-    reference, x = right(), torch.randn(shape)
+    reference, x = right(), torch.randn(shape, requires_grad=True)
     if not isinstance(answer, nn.Module):
         return f"return an nn.Module, got {str(answer)[:60]!r}"
-    answer.eval(), reference.eval()
+    _prepare(answer, x.dtype), _prepare(reference, x.dtype)
     if why := _other_weights(answer, reference):
         return why
     _spread(reference)
-    expected, found = reference(x), answer(x)
+    expected, found = reference(x), answer(x.clone())  # which may work in place
     if not isinstance(found, Tensor) or found.shape != expected.shape:
         seen = tuple(found.shape) if isinstance(found, Tensor) else str(found)[:60]
         return f"{tuple(x.shape)} becomes {seen}, expected {tuple(expected.shape)}"
@@ -75,11 +90,11 @@ def other_network(
     if channels:
         parts = expected.split(tuple(channels), dim=1)
         orders = [torch.cat(order, 1) for order in permutations(parts)]
-    for pairs in _matches(answer, reference):
+    for pairs in matches(answer, reference, x):
         with torch.no_grad():
             for mine, theirs in pairs:
                 mine.copy_(theirs)
-            found = answer(x)
+            found = answer(x.clone())
         for expected in orders:
             if same(found, expected):
                 return _other_gradients(answer, pairs, expected, x)
@@ -87,6 +102,26 @@ def other_network(
         "its weights have the right shapes, but with the right ones' values it puts out something "
         "else: look at paddings, strides, pools, activations and what is joined"
     )
+
+
+def mistaken_for(
+    answer: nn.Module,
+    mistakes: Mapping[str, Callable[[], nn.Module]],
+    shape: tuple[int, ...],
+    channels: Sequence[int] = (),
+) -> str | None:
+    """The mistake whose network, beside it in `mistakes`, a network is to the number, if any."""
+    for why, build in mistakes.items():
+        if not other_network(answer, build, shape, channels=channels):
+            return why
+    return None
+
+
+def _prepare(network: nn.Module, dtype: torch.dtype) -> None:
+    """Have it compute in one precision, as in use, with one epsilon in every norm."""
+    for module in network.to(dtype).eval().modules():
+        if hasattr(module, "eps"):
+            module.eps = 1e-5
 
 
 def _other_weights(answer: nn.Module, reference: nn.Module) -> str | None:
@@ -114,51 +149,19 @@ def _spread(network: nn.Module) -> None:
             p.copy_(torch.randn_like(p) / math.sqrt(max(1, p[0].numel() if p.ndim > 1 else 4)))
 
 
-def _matches(answer: nn.Module, reference: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Every way to give the answer the reference's weights: whole layers of equal shapes change
-    places, in the order of declaration first."""
-    mine, theirs = _layers(answer), _layers(reference)
-    kinds = list(dict.fromkeys(_kind(layer) for layer in theirs))
-    if sorted(map(_kind, mine)) != sorted(map(_kind, theirs)):  # weights held in another way
-        mine, theirs = ([[p] for p in m.parameters()] for m in (answer, reference))
-        kinds = list(dict.fromkeys(map(_kind, theirs)))
-    groups = [
-        ([m for m in mine if _kind(m) == kind], [t for t in theirs if _kind(t) == kind])
-        for kind in kinds
-    ]
-    orders = product(*(permutations(range(len(own))) for own, _ in groups))
-    for _, order in zip(range(MOST), orders, strict=False):
-        yield [
-            pair
-            for (own, others), places in zip(groups, order, strict=True)
-            for layer, place in zip(own, places, strict=True)
-            for pair in zip(layer, others[place], strict=True)
-        ]
-
-
-def _layers(network: nn.Module) -> list[list[nn.Parameter]]:
-    """The parameters of each layer that has some of its own."""
-    own = [list(layer.parameters(recurse=False)) for layer in network.modules()]
-    return [parameters for parameters in own if parameters]
-
-
-def _kind(layer: list[nn.Parameter]) -> tuple:
-    return tuple(tuple(p.shape) for p in layer)
-
-
 def _other_gradients(
     answer: nn.Module, pairs: list[tuple[Tensor, Tensor]], expected: Tensor, x: Tensor
 ) -> str | None:
-    """Whether gradients of weights differ, where outputs agree: a detached branch."""
-    along, found = torch.rand_like(expected), answer(x)
+    """Whether gradients differ, where outputs agree: something is detached."""
+    along, found = torch.rand_like(expected), answer(x.clone())
     if not found.requires_grad:
         return "it puts out the right numbers, but no gradient flows back to its weights"
-    mine = torch.autograd.grad(found, [m for m, _ in pairs], along, allow_unused=True)
-    right = torch.autograd.grad(expected, [t for _, t in pairs], along, allow_unused=True)
-    for (weight, _), a, b in zip(pairs, mine, right, strict=True):
+    mine = torch.autograd.grad(found, [*(m for m, _ in pairs), x], along, allow_unused=True)
+    right = torch.autograd.grad(expected, [*(t for _, t in pairs), x], along, allow_unused=True)
+    said = [f"weights of shape {tuple(m.shape)} learn something else" for m, _ in pairs]
+    for why, a, b in zip([*said, "its input gets other gradients"], mine, right, strict=True):
         if (a is None) != (b is None) or (a is not None and not same(a, b, 1e-3)):
-            shape = tuple(weight.shape)
-            return f"its outputs are right, but weights of shape {shape} learn something else"
+            return f"its outputs are right, but {why}: something is detached"
     return None
 
 

@@ -116,7 +116,8 @@ def needed(definition: ast.stmt, names: dict[str, object]) -> set[str]:
     """The import statements that a definition needs beside the head's; Refused, with its name,
     where it leans on what cannot be imported: something of another cell, or of this package."""
     nodes = list(ast.walk(definition))
-    own = {node.arg for node in nodes if isinstance(node, ast.arg)} | {definition.name}
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    own |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     used = [node for node in nodes if isinstance(node, ast.Name)]
     own |= {node.id for node in used if not isinstance(node.ctx, ast.Load)}
     imports = set()

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from inception_edu.cost import conv_cost, milliseconds, receptive_field, text_table
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS
 from inception_edu.layers import conv
 from inception_edu.lessons.lesson_06.footprints import Kernels
@@ -109,7 +110,7 @@ def explorer() -> Explorer:
     return Explorer(controls, compare, _draw, words, title=title, size=(9, 3.6))
 
 
-def table_here() -> str:
+def table_here() -> Table:
     """Every split that differs from n x n: its MACs, and its time for two widths and grids."""
     places = ((C, GRID), (32, 28))
     rows = [("n", "split into", "MACs", *(f"time, {c} on {g}x{g}" for c, g in places))]
@@ -119,4 +120,4 @@ def table_here() -> str:
             if n > 3 or split == "1xn + nx1":  # at n = 3 one split is the 3x3, two are the same
                 times = (less(a.milliseconds, b.milliseconds) for a, b in pairs)
                 rows.append((f"{n}", split, less(pairs[0][0].macs, pairs[0][1].macs), *times))
-    return text_table(rows, left=2)
+    return Table(rows, left=2)

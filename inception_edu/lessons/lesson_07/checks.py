@@ -1,139 +1,196 @@
 """Lesson 07, label smoothing: the checks of its exercises."""
 
 from collections.abc import Callable
-from numbers import Real
+from functools import partial
+from math import inf
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.overrides import TorchFunctionMode
 
-from inception_edu.exercises import Exercise, plain
+from inception_edu.exercises import Exercise, number
+from inception_edu.exercises.answers import near
+from inception_edu.exercises.judging import calls, other_function, same
+from inception_edu.lessons.lesson_07.suspects import SUSPECTS
 from inception_edu.lessons.lesson_07.verdict import temperature
+from inception_edu.losses import FORMS, LabelSmoothingCrossEntropy
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
-CASES = ((7, 2, 0.1), (5, 10, 0.3), (4, 6, 0.0))  # n, K, eps
+CASES = ((7, 2, 0.1), (5, 10, 0.3), (9, 3, 0.5), (4, 6, 0.0))  # n, K, eps
 
 
-def mistaken_losses(logits: Tensor, labels: Tensor, eps: float) -> dict[str, Tensor]:
-    """What comes out of a loss with a common mistake, by its explanation."""
-    log_p, (n, classes) = logits.log_softmax(1), logits.shape
-    true = -log_p.gather(1, labels[:, None]).mean()
-    uniform = -log_p.mean()
-    right = (1 - eps) * true + eps * uniform
-    others = (classes * uniform - true) / (classes - 1)
-    q = (1 - eps) * torch.eye(classes)[labels] + eps / classes
-    return {
-        "that is plain cross-entropy: eps does nothing yet": true,
-        "eps is shared by all K classes, the label's own among them": (1 - eps) * true
-        + eps * others,
-        "the uniform term is a mean over the K classes, not a sum": (1 - eps) * true
-        + eps * classes * uniform,
-        "the one-hot part has weight 1 - eps": true + eps * uniform,
-        "eps and 1 - eps have changed places": eps * true + (1 - eps) * uniform,
-        "average over the images, do not sum": right * n,
-        "a loss has a minus sign before log p": -right,
-        "log p is logits.log_softmax(1), not the logits": -(q * logits).sum(1).mean(),
-        "that is the KL divergence alone: the entropy of q' is missing": right
-        + torch.xlogy(q, q).sum(1).mean(),
-    }
+def right_loss(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """The smoothed loss by torch."""
+    return cross_entropy(logits, labels, label_smoothing=eps)
 
 
-def check_form(name: str, loss: Loss) -> str | None:
-    """One form of the loss, on random logits of several shapes, against torch's own."""
-    for n, classes, eps in CASES:
-        logits, labels = 2 * torch.randn(n, classes), torch.randint(classes, (n,))
-        found = loss(logits, labels, eps)
-        right = cross_entropy(logits, labels, label_smoothing=eps)
-        if not isinstance(found, Tensor) or found.ndim:
-            return f"{name}: return one number as a tensor, got {str(found)[:60]!r}"
-        if torch.allclose(found, right, rtol=1e-4, atol=1e-6):
-            continue
-        if found.isnan():
-            return (
-                f"{name}: nan at eps = {eps:g}; 0 log 0 counts as 0 here, as in torch.xlogy(q, q)"
-            )
-        mistakes = mistaken_losses(logits, labels, eps).items()
-        told = (why for why, value in mistakes if torch.allclose(found, value, rtol=1e-4))
-        why = next(told, "compare your targets with the table above, row by row")
-        seen = f"logits ({n}, {classes}), eps = {eps:g}: you say {found:.4f}, torch {right:.4f}"
-        return f"{name}: {seen}; {why}"
+def uniform(logits: Tensor) -> Tensor:
+    """The mean of -log p over classes and images."""
+    return -logits.log_softmax(1).mean()
+
+
+def others_only(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """The loss in which the K - 1 other classes share eps."""
+    k, true = logits.shape[1], cross_entropy(logits, labels)
+    return (1 - eps) * true + eps * (k * uniform(logits) - true) / (k - 1)
+
+
+def divergence(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """The loss without the entropy of the targets."""
+    q = torch.full_like(logits[0], eps / logits.shape[1])
+    q[0] += 1 - eps
+    return right_loss(logits, labels, eps) + torch.xlogy(q, q).sum()
+
+
+MISTAKEN_LOSSES: dict[str, Loss] = {
+    "that is plain cross-entropy: eps does nothing yet": lambda x, y, eps: cross_entropy(x, y),
+    "eps is shared by all K classes, the label's own among them": others_only,
+    "the uniform term is a mean over the K classes, not a sum": (
+        lambda x, y, eps: (1 - eps) * cross_entropy(x, y) + eps * x.shape[1] * uniform(x)
+    ),
+    "the one-hot part has weight 1 - eps": (
+        lambda x, y, eps: cross_entropy(x, y) + eps * uniform(x)
+    ),
+    "eps and 1 - eps have changed places": lambda x, y, eps: right_loss(x, y, 1 - eps),
+    "average over the images, do not sum": lambda x, y, eps: len(x) * right_loss(x, y, eps),
+    "average over the images, sum over the classes": (
+        lambda x, y, eps: right_loss(x, y, eps) / x.shape[1]
+    ),
+    "a loss has a minus sign before log p": lambda x, y, eps: -right_loss(x, y, eps),
+    "log p is logits.log_softmax(1), not the logits": (
+        lambda x, y, eps: right_loss(x, y, eps) - x.logsumexp(1).mean()
+    ),
+    "that is the KL divergence alone: the entropy of q' is missing": divergence,
+}
+
+
+class Watch(TorchFunctionMode):
+    """While it is on, `.smoothed` notes whether torch is asked for its own label smoothing."""
+
+    smoothed = False
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):  # as torch asks for it
+        self.smoothed |= bool((kwargs or {}).get("label_smoothing"))
+        return function(*args, **(kwargs or {}))
+
+    def call(self, function: Callable[..., Tensor], *arguments: object) -> Tensor:
+        """What a function returns while it is watched."""
+        with self:
+            return function(*arguments)
+
+
+def check_form(loss: Loss) -> str | None:
+    """One form of the loss, and its gradient, for random logits of several shapes."""
+    cases = [(2 * torch.randn(n, k), torch.randint(k, (n,)), eps) for n, k, eps in CASES]
+    watch = Watch()
+    for logits, labels, eps in cases:
+        logits.requires_grad_()
+        why = other_function(
+            lambda x, y, eps=eps: watch.call(loss, x, y, eps),
+            lambda x, y, eps=eps: right_loss(x, y, eps),
+            logits,
+            labels,
+        )
+        if watch.smoothed:
+            return "it calls torch's own label_smoothing: write the loss without it"
+        if why:
+            break
+    else:
+        own = LabelSmoothingCrossEntropy.forward, *FORMS.values()
+        ours = calls(partial(loss, logits, labels, eps), *own)
+        return "it calls the package's own: write it in your own lines" if ours else None
+    told = f"for logits of shape {tuple(logits.shape)} and eps = {eps:g} {why}"
+    if "nan" in why and not eps:
+        return f"{told}; 0 log 0 counts as 0 here, as in torch.xlogy(q, q)"
+    found = [loss(x.detach().clone(), y, eps) for x, y, eps in cases]
+    for mistake, wrong in MISTAKEN_LOSSES.items():
+        right = [wrong(*case) for case in cases]
+        if all(isinstance(f, Tensor) and same(f, r) for f, r in zip(found, right, strict=True)):
+            return f"{told}; {mistake}"
+    return told
+
+
+def check_suspect(letter: object) -> str | None:
+    """The letter of the suspect that divides by K - 1."""
+    named = str(letter).strip().upper()
+    if named not in SUSPECTS:
+        return f"name one of {', '.join(SUSPECTS)}, got {str(letter)[:40]!r}"
+    if named != "B":
+        return f"{named} gives torch's loss on every batch; compare each suspect with torch's"
     return None
 
 
-def check_forms(mixed: Loss, two: Loss, kl: Loss) -> str | None:
-    """The three forms, each by itself."""
-    forms = {"mixed_targets": mixed, "two_terms": two, "kl_and_entropy": kl}
-    return next(filter(None, (check_form(name, loss) for name, loss in forms.items())), None)
+REALLY = ((0.1, 10), (0.1, 2), (0.2, 5), (0.1, 1000), (0.3, 3))  # eps, K
+MISTAKEN_REALLY: dict[str, Callable[[float, int], float]] = {
+    "that is the eps it was given; look at what it leaves for the label": lambda eps, k: eps,
+    "the other way round: it smooths more than it was told": lambda eps, k: eps * (k - 1) / k,
+    "that is the target of one other class; right ones have e / K there": (
+        lambda eps, k: eps / (k - 1)
+    ),
+    "that is what it leaves for the label": lambda eps, k: 1 - eps,
+    "the label keeps 1 - eps; set that equal to 1 - e + e / K": lambda eps, k: eps * (1 + 1 / k),
+}
 
 
-def loss_a(log_p: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """Suspect A: two terms."""
-    true = -log_p.gather(1, labels[:, None]).squeeze(1)
-    return ((1 - eps) * true - eps * log_p.mean(1)).mean()
+def check_really(really: Callable[[float, int], float]) -> str | None:
+    """The eps that the suspect really applies, given eps and K."""
+    answers = {case: really(*case) for case in REALLY}
+    found = {case: number(answer) for case, answer in answers.items()}
+    right = {(eps, k): eps * k / (k - 1) for eps, k in REALLY}
+    wrong = (c for c in REALLY if found[c] is None or not near(found[c], right[c]))
+    if (case := next(wrong, None)) is None:
+        return None
+    where = "for eps = {:g}, K = {}".format(*case)
+    if found[case] is None:
+        return f"{where} it returns {str(answers[case])[:60]!r}, expected a number"
+    told = f"{where} it returns {found[case]:.6g}, expected {right[case]:.6g}"
+    for why, mistake in MISTAKEN_REALLY.items():
+        if all(n is not None and near(n, mistake(*c)) for c, n in found.items()):
+            return f"{told}; {why}"
+    return f"{told}; find e with 1 - e + e / K = 1 - eps"
 
 
-def loss_b(log_p: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """Suspect B: targets filled in, then the label's own set."""
-    q = torch.full_like(log_p, eps / (log_p.shape[1] - 1))
-    q.scatter_(1, labels[:, None], 1 - eps)
-    return -(q * log_p).sum(1).mean()
-
-
-def loss_c(log_p: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """Suspect C: targets filled in, then the label's own added to."""
-    q = torch.full_like(log_p, eps / log_p.shape[1])
-    q[torch.arange(len(labels)), labels] += 1 - eps
-    return -(q * log_p).sum(1).mean()
-
-
-SUSPECTS: dict[str, Loss] = {"A": loss_a, "B": loss_b, "C": loss_c}
-
-
-def check_mistake(letter: str, really: Callable[[float, int], float]) -> str | None:
-    """The suspect that divides by K - 1, and the eps that it really applies."""
-    if letter not in SUSPECTS:
-        return f"name one of {', '.join(SUSPECTS)}, got {letter!r}"
-    if letter != "B":
-        return f"{letter} gives torch's loss on every batch; compare each suspect with torch's"
-    for eps, classes in ((0.1, 10), (0.1, 2), (0.2, 5), (0.1, 1000)):
-        found, right = plain(really(eps, classes)), eps * classes / (classes - 1)
-        if not isinstance(found, Real):
-            return f"really(eps, K) must return a number, got {found!r}"
-        if abs(found - right) > 1e-6:
-            mistakes = {
-                "that is the eps it was given; what does it leave for the label?": eps,
-                "the other way round: B smooths more than it was told": eps - eps / classes,
-                "that is the target of one other class; right ones have e / K there": eps
-                / (classes - 1),
-                "the label keeps 1 - eps in B; set that equal to 1 - e + e / K": eps
-                + eps / classes,
-            }
-            told = (why for why, value in mistakes.items() if abs(found - value) < 1e-6)
-            why = next(told, "find e with 1 - e + e / K = 1 - eps")
-            return (
-                f"eps = {eps:g}, K = {classes}: you say {found:.4f}, B applies {right:.4f}; {why}"
-            )
-    return None
+ENOUGH = 0.01  # of the lowest loss, that a temperature's own may lie above it
 
 
 def check_temperature(fit: Callable[[Tensor, Tensor], float]) -> str | None:
-    """`fit(logits, labels)`: the T with the lowest negative log-likelihood, within 2 %."""
-    for true in (2.5, 0.4):
-        logits = 3 * torch.randn(3_000, 10)
-        labels = torch.multinomial((logits / true).softmax(1), 1).squeeze(1)
-        right, found = temperature(logits, labels), float(fit(logits, labels))
-        if abs(found / right - 1) < 0.02:
-            continue
-        losses = [cross_entropy(logits / t, labels).item() for t in (found, right)]
-        if abs(found * right - 1) < 0.02:
-            return f"you say {found:.2f}, expected {right:.2f}: divide by T, so T = 1 / scale"
-        if found == 1:
-            return f"T = 1 changes nothing; the lowest is near {right:.2f}"
-        seen = f"at your T = {found:.2f} it is {losses[0]:.4f}, at {right:.2f} {losses[1]:.4f}"
-        return f"cross_entropy(logits / T, labels) must be lowest: {seen}"
-    return None
+    """`fit(logits, labels)`: a T whose negative log-likelihood is the lowest, or nearly."""
+    cases = []
+    for n, classes, size, true in ((3000, 10, 3, 2.5), (1500, 4, 2, 0.7), (2000, 6, 6, 5)):
+        logits = size * torch.randn(n, classes)
+        cases.append((logits, torch.multinomial((logits / true).softmax(1), 1).squeeze(1)))
+    cases.append((logits / 2, cases[-1][1]))
+    found = [(fit(x.clone(), y.clone()), temperature(x, y)) for x, y in cases]
+    told = ""
+    for (answer, right), (x, y) in zip(found, cases, strict=True):
+        t = number(answer)
+        if t is None or not 0 < t < inf:
+            return f"it returns {str(answer)[:60]!r}, expected one number above 0"
+        own, lowest = (cross_entropy(x.double() / each, y).item() for each in (t, right))
+        if own > (1 + ENOUGH) * lowest:
+            told = f"at your T = {t:.3g} cross_entropy(logits / T, labels) is {own:.4f}"
+            told += f", at T = {right:.3g} it is {lowest:.4f}"
+            break
+    if told and all(abs(number(t) * right - 1) < 0.05 for t, right in found if number(t)):
+        return f"{told}; divide by T, so T = 1 / scale"
+    if told and all(number(t) == 1 for t, _ in found):
+        return f"{told}; T = 1 changes nothing"
+    return told or None
 
 
-exercise_1 = Exercise("1", check_forms)
-exercise_2 = Exercise("2", check_mistake)
+def package_form(name: str) -> Loss:
+    """A form of the package's loss, called as the exercise has it."""
+    return lambda logits, labels, eps: LabelSmoothingCrossEntropy(eps, form=name)(logits, labels)
+
+
+NAMES = ("mixed_targets", "two_terms", "kl_and_entropy")
+exercise_1 = Exercise(
+    "1",
+    dict.fromkeys(NAMES, check_form),
+    lesson="07",
+    keep=NAMES,
+    ours=tuple(map(package_form, FORMS)),
+)
+exercise_2 = Exercise("2", {"suspect": check_suspect, "really": check_really})
 exercise_3 = Exercise("3", check_temperature)

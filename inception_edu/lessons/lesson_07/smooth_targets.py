@@ -5,6 +5,7 @@ import math
 from matplotlib.figure import Figure
 
 from inception_edu.cost import text_table
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 
 GAPS = [i / 10 for i in range(201)]  # of the label's logit above all others, which are equal
@@ -41,13 +42,13 @@ def push_at(gap: float, eps: float, num_classes: int) -> float:
     return rest - others * targets(eps, num_classes)[1]
 
 
-def by_hand(logits: tuple[float, ...] = (2.0, 1.0, 0.0), eps: float = 0.1) -> str:
+def by_hand(logits: tuple[float, ...] = (2.0, 1.0, 0.0), eps: float = 0.1) -> Table:
     """The loss of one row of logits for every label, in each of the three forms, worked out."""
     total, k = sum(map(math.exp, logits)), len(logits)
     cost = [math.log(total) - z for z in logits]  # -log p
     own, other = targets(eps, k)
     mean, entropy = sum(cost) / k, floor(eps, k)
-    rows = [("-log p", "", ", ".join(f"{c:.4f}" for c in cost), "")]
+    rows = [("label", "form", "worked out", "loss")]
     for label, c in enumerate(cost):
         q = [own if i == label else other for i in range(k)]
         mixed = [f"{share:.4f} x {x:.4f}" for share, x in zip(q, cost, strict=True)]
@@ -55,16 +56,16 @@ def by_hand(logits: tuple[float, ...] = (2.0, 1.0, 0.0), eps: float = 0.1) -> st
         divergence = sum(a * (math.log(a) + x) for a, x in zip(q, cost, strict=True))
         two = (1 - eps) * c + eps * mean
         rows += [
-            (f"label {label}", "mixed targets", " + ".join(mixed), f"= {loss:.4f}"),
-            ("", "two terms", f"{1 - eps:g} x {c:.4f} + {eps:g} x {mean:.4f}", f"= {two:.4f}"),
+            (label, "mixed targets", " + ".join(mixed), f"{loss:.4f}"),
+            ("", "two terms", f"{1 - eps:g} x {c:.4f} + {eps:g} x {mean:.4f}", f"{two:.4f}"),
             (
                 "",
                 "KL + entropy",
                 f"{divergence:.4f} + {entropy:.4f}",
-                f"= {divergence + entropy:.4f}",
+                f"{divergence + entropy:.4f}",
             ),
         ]
-    return text_table(rows, left=3)
+    return Table(rows, left=3, caption=f"-log p: {', '.join(f'{c:.4f}' for c in cost)}")
 
 
 def show_push(*eps: float, num_classes: int = 10) -> Picture:

@@ -4,26 +4,29 @@ import statistics
 
 from torch import Tensor
 
+from inception_edu.display import Table
 from inception_edu.lessons.lesson_07.calibration import MEASURES, column
 from inception_edu.lessons.shared import mean_std
 
 
-def verdict(study: dict) -> str:
-    """What smoothing changed, seed by seed, and where it left confidence."""
+def verdict(study: dict) -> Table:
+    """What smoothing changed, seed by seed, and where it left confidence; what changed one way with
+    every seed is bold."""
     plain, smooth = study["runs"].values()
-    lines = []
+    rows, bold = [("measure", f"change, n = {len(plain)}", "the same way with every seed")], []
     for measure, (_, _, digits) in MEASURES.items():
         pairs = zip(column(plain, measure), column(smooth, measure), strict=True)
         changes = [b - a for a, b in pairs]
         one_way = min(changes) > 0 or max(changes) < 0
-        seeds = "with every seed" if one_way else "not with every seed: no difference shown"
-        lines.append(
-            f"{measure}: {mean_std(changes, '+', digits=digits)} (n = {len(changes)}), {seeds}"
-        )
-    for name, runs in study["runs"].items():
-        points = excess(runs)
-        lines.append(f"{name}: confidence minus accuracy {points:+.1f} points, {leaning(points)}")
-    return "\n".join(lines)
+        bold += [len(rows) - 1] * one_way
+        seeds = "yes" if one_way else "no: no difference shown"
+        rows.append((measure, mean_std(changes, "+", digits=digits), seeds))
+    excesses = {name: excess(runs) for name, runs in study["runs"].items()}
+    told = [
+        f"{name}: confidence minus accuracy {points:+.1f} points, {leaning(points)}"
+        for name, points in excesses.items()
+    ]
+    return Table(rows, bold=bold, caption="; ".join(told))
 
 
 def excess(runs: list[dict]) -> float:

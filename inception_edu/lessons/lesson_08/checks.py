@@ -1,16 +1,16 @@
 """Lesson 08, Inception v3: the checks of its exercises."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from inception_edu.exercises import Exercise
+from inception_edu.exercises.judging import calls, mistaken_for, other_network
 from inception_edu.factorised import AuxHead, Reduce17to8
 from inception_edu.inception_v3 import WIDTHS, InceptionV3
 from inception_edu.layers import Concat, conv
-from inception_edu.lessons.lesson_08.same_function import copied, equal, run
-from inception_edu.lessons.shared import randomise
 
 REASONS = {
     "A": "its grid is the first with a side of 12 to 20, where [V3] found 1xn and nx1 good",
@@ -23,8 +23,6 @@ WRONG_REASONS = {
     "C": "a 7x7 fits into 17x17, and padding makes it fit anywhere",
     "D": "that is reduce35to17, whose kernels are all square",
 }
-C_IN, CLASSES = 768, 10
-PAIR = 192 * 192 * 7 + 2 * 192  # parameters of a 1x7 with its batch norm
 
 
 def altered() -> Iterator[tuple[str, InceptionV3, str]]:
@@ -40,18 +38,26 @@ def altered() -> Iterator[tuple[str, InceptionV3, str]]:
         yield "a network with a 5x1 and no 1x5 in grid35b", network, "grid35b"
 
 
-def check_first(first_asymmetric: Callable[[InceptionV3], str], why: str) -> str | None:
-    """`first_asymmetric(network)` names the block; `why` is a letter of REASONS."""
+def check_first(first_asymmetric: Callable[[InceptionV3], str]) -> str | None:
+    """`first_asymmetric(network)` names the first block with a kernel that is not square."""
     for what, network, right in altered():
         answer, names = first_asymmetric(network), dict(network.body.named_children())
-        if answer in names and answer != right:
-            return f"for {what} you say {answer}, expected {right}; {misread(network, answer)}"
-        if answer != right:
-            return f"for {what} you return {answer!r}; return a block's name, such as 'grid35a'"
-    if why not in REASONS:
-        return f"the block is right; why is a letter from A to D, got {why!r}"
-    wrong = WRONG_REASONS.get(why)
-    return wrong and f"the block is right, the reason is not: {wrong}"
+        name = answer.removeprefix("body.") if isinstance(answer, str) else answer
+        if name == right:
+            continue
+        if name in list(names):
+            return f"for {what} you say {name}, expected {right}; {misread(network, name)}"
+        said = f"for {what} you return {str(answer)[:60]!r}, expected {right}"
+        return f"{said}; a block's name is, for example, 'grid35a'"
+    return None
+
+
+def check_why(why: object) -> str | None:
+    """`why` is a letter of REASONS."""
+    letter = str(why).strip().upper()
+    if letter not in REASONS:
+        return f"it is a letter from A to D, got {str(why)[:40]!r}"
+    return WRONG_REASONS.get(letter)
 
 
 def misread(network: InceptionV3, answer: str) -> str:
@@ -66,83 +72,115 @@ def misread(network: InceptionV3, answer: str) -> str:
     return "its kernels are asymmetric, but another block before it has some, too (1xn or nx1)"
 
 
+def second_reduction(
+    c_in: int, *, seven: Sequence[tuple[int, int]] = ((1, 7), (7, 1)), pool: nn.Module | None = None
+) -> nn.Module:
+    """The second grid reduction; with other kernels or another pool, a mistaken one."""
+    return Concat(
+        branch3x3=nn.Sequential(conv(c_in, 192, 1), conv(192, 320, 3, 2, padding=0)),
+        branch7x7=nn.Sequential(
+            conv(c_in, 192, 1),
+            *(conv(192, 192, k) for k in seven),
+            conv(192, 192, 3, 2, padding=0),
+        ),
+        branch_pool=pool or nn.MaxPool2d(3, 2),
+    )
+
+
+def mistaken_reductions(c_in: int) -> dict[str, Callable[[], nn.Module]]:
+    """The networks of well-known mistakes, by what is to be said of them."""
+    swapped, average = [(7, 1), (1, 7)], nn.AvgPool2d(3, 2)
+    return {
+        "the 7x1 comes before the 1x7": lambda: second_reduction(c_in, seven=swapped),
+        "the average is pooled, expected the maximum": lambda: second_reduction(c_in, pool=average),
+        "a whole 7x7 stands where 1x7 and 7x1 are asked for": (
+            lambda: second_reduction(c_in, seven=[(7, 7)])
+        ),
+    }
+
+
 def check_reduction(build: Callable[[int], nn.Module]) -> str | None:
     """`build(c_in)` is the second grid reduction, (n, c_in, 17, 17) -> (n, c_in + 512, 8, 8)."""
-    block, right = build(C_IN), randomise(Reduce17to8(C_IN, WIDTHS["reduce17to8"]))
-    if not isinstance(block, nn.Module):
-        return f"return a module, such as Concat(...), got {block!r}"
-    x = torch.randn(2, C_IN, 17, 17)
-    found, expected = run(block, x), run(right, x)
-    if found.shape[2:] != expected.shape[2:]:
-        sides = {9: "no padding where the stride is 2", 17: "three layers need stride 2"}
-        why = sides.get(found.shape[2], "17 -> 8 takes a 3x3 window, stride 2, no padding")
-        return f"the grid comes out {found.shape[2]}x{found.shape[3]}, expected 8x8; {why}"
-    if found.shape != expected.shape:
-        why = "the pool branch is missing" if found.shape[1] == 512 else "320 + 192 + c_in"
-        return f"{found.shape[1]} channels come out of {C_IN}, expected {C_IN + 512}; {why}"
-    sizes = [sum(p.numel() for p in part.parameters()) for part in (block, right)]
-    if sizes[0] != sizes[1]:
-        mistakes = {
-            -PAIR: "one of 1x7 and 7x1 is missing",
-            192 * 192 * 35 - 2 * 192: "a whole 7x7 stands where 1x7 and 7x1 were asked for",
-            C_IN * 320 * 9 - C_IN * 192 - 2 * 192 - 192 * 320 * 9: "branch3x3 starts with a 1x1",
-        }
-        why = mistakes.get(sizes[0] - sizes[1], "look at every width once more")
-        return f"it has {sizes[0]:,} parameters, expected {sizes[1]:,}; {why}"
-    if (misfit := copied(block, right)) or equal(found := run(block, x), expected):
-        return misfit
-    if equal(found[:, -C_IN:], nn.functional.avg_pool2d(x, 3, 2)):
-        return "with equal weights the pooled channels differ: take the maximum, not the average"
-    return f"with equal weights the output differs; {no_relu(found[:, :-C_IN])}"
+    if isinstance(build, nn.Module):
+        return "it is a network already, expected a class or a function that is called with c_in"
+    if calls(partial(build, 24), Reduce17to8.__init__):
+        return "it calls the package's own: write it in your own lines"
+    for c_in in (768, 24, 40):
+        block, shape, widths = build(c_in), (2, c_in, 17, 17), (320, 192, c_in)
+        right = partial(Reduce17to8, c_in, WIDTHS["reduce17to8"])
+        if why := other_network(block, right, shape, channels=widths):
+            known = isinstance(block, nn.Module) and mistaken_for(
+                block, mistaken_reductions(c_in), shape, widths
+            )
+            return f"for c_in = {c_in}, {known or why}{needless_bias(block)}"
+    return None
 
 
-def no_relu(values: Tensor) -> str:
-    """What negative values tell."""
-    return "a ReLU is missing" if values.min() < 0 else "look at strides and at branch_pool"
+def needless_bias(network: object) -> str:
+    """What is to be said of a convolution with a bias where every one has a norm behind it."""
+    layers = network.modules() if isinstance(network, nn.Module) else ()
+    if any(isinstance(m, nn.Conv2d) and m.bias is not None for m in layers):
+        return "; a convolution that batch norm follows has no bias"
+    return ""
 
 
-def check_head(reads: str, head: Callable[[int, int], nn.Module]) -> str | None:
-    """The block that the aux head reads, and `head(c_in, num_classes)`, batch-normalised."""
-    blocks = {name: WIDTHS[name] for name in WIDTHS}
-    if reads not in blocks:
-        return f"reads is the name of a block, one of {', '.join(blocks)}; got {reads!r}"
-    if reads != "grid17d":
-        if reads.startswith(("grid17", "reduce35")):
-            return f"{reads} puts out 17x17, but the head goes on the last grid of that side"
-        side, left = (35, 11) if reads.startswith("grid35") else (8, 2)
-        return f"{reads} puts out {side}x{side}; a 5x5 pool with stride 3 makes {left}x{left} of it"
-    part, right = head(C_IN, CLASSES), randomise(AuxHead(C_IN, CLASSES))
-    if not isinstance(part, nn.Module):
-        return f"the place is right; head must return a module, got {part!r}"
-    x = torch.rand(2, C_IN, 17, 17)
-    found, expected = run(part, x), run(right, x)
-    if found.shape != expected.shape:
-        return f"17x17x768 gives {tuple(found.shape)}, expected {tuple(expected.shape)}"
-    norms = sum(isinstance(module, nn.BatchNorm2d) for module in part.modules())
-    if norms != 2:
-        return f"{norms} batch norms; each of the two convolutions has one, as in conv()"
-    if misfit := copied(part, right):
-        return misfit
-    found = run(part, x)
-    if equal(found, expected):
+def check_reads(reads: object) -> str | None:
+    """`reads` names the block that the aux head reads."""
+    name = str(reads).strip().lower().removeprefix("body.")
+    if name not in WIDTHS:
+        return f"it is the name of a block, one of {', '.join(WIDTHS)}; got {str(reads)[:40]!r}"
+    if name == "grid17d":
         return None
-    return f"with equal weights the logits differ; {told(found, right, x)}"
+    if name.startswith(("grid17", "reduce35")):
+        return f"the output of {name} is 17x17, but the head goes on the last grid of that side"
+    side, left = (35, 11) if name.startswith("grid35") else (8, 2)
+    told = f"the output of {name} is {side}x{side}"
+    return f"{told}, of which a 5x5 pool with stride 3 makes {left}x{left}"
 
 
-def told(found: Tensor, right: nn.Sequential, x: Tensor) -> str:
-    """Which mistake gives these logits: another pool, a softmax, no ReLU."""
-    expected = run(right, x)
-    if equal(found, expected.softmax(1)):
-        return "leave the softmax to the loss"
-    pools = {"a maximum was pooled": nn.MaxPool2d(5, 3)}
-    pools["AdaptiveAvgPool2d(5) takes other windows than 5x5, stride 3"] = nn.AdaptiveAvgPool2d(5)
-    for why, pool in pools.items():
-        right.pool = pool
-        if equal(found, run(right, x)):
-            return why
-    return "average 5x5 stride 3, then both convolutions with batch norm and ReLU, then linear"
+def mistaken_heads(c_in: int, classes: int) -> dict[str, Callable[[], nn.Module]]:
+    """The heads of well-known mistakes, by what is to be said of them."""
+
+    def head(*, pool: nn.Module | None = None, relu: bool = True) -> nn.Sequential:
+        hidden = conv(128, 768, 5, padding=0, relu=relu)
+        layers = conv(c_in, 128, 1, relu=relu), hidden, nn.Flatten(), nn.Linear(768, classes)
+        return nn.Sequential(pool or nn.AvgPool2d(5, 3), *layers)
+
+    return {
+        "the maximum is pooled, expected the average": lambda: head(pool=nn.MaxPool2d(5, 3)),
+        "AdaptiveAvgPool2d(5) takes other windows than 5x5, stride 3": (
+            lambda: head(pool=nn.AdaptiveAvgPool2d(5))
+        ),
+        "it ends in a softmax, which belongs to the loss": (
+            lambda: nn.Sequential(head(), nn.Softmax(1))
+        ),
+        "there is no ReLU behind its convolutions": lambda: head(relu=False),
+    }
 
 
-exercise_1 = Exercise("1", check_first)
-exercise_2 = Exercise("2", check_reduction)
-exercise_3 = Exercise("3", check_head)
+def check_head(head: Callable[[int, int], nn.Module]) -> str | None:
+    """`head(c_in, num_classes)` is the batch-normalised aux head."""
+    if isinstance(head, nn.Module):
+        return "it is a network already, expected a class or a function of c_in and num_classes"
+    if calls(partial(head, 40, 3), AuxHead.__init__):
+        return "it calls the package's own: write it in your own lines"
+    for c_in, classes in ((768, 10), (96, 1000), (40, 3)):
+        part, shape = head(c_in, classes), (2, c_in, 17, 17)
+        if why := other_network(part, partial(AuxHead, c_in, classes), shape):
+            known = isinstance(part, nn.Module) and mistaken_for(
+                part, mistaken_heads(c_in, classes), shape
+            )
+            where = f"for c_in = {c_in}, num_classes = {classes}"
+            return f"{where}, {known or why}{needless_bias(part)}"
+    return None
+
+
+exercise_1 = Exercise("1", {"first_asymmetric": check_first, "why": check_why})
+exercise_2 = Exercise(
+    "2",
+    check_reduction,
+    lesson="08",
+    keep="Reduce17to8",
+    ours=partial(Reduce17to8, w=WIDTHS["reduce17to8"]),
+)
+exercise_3 = Exercise("3", {"reads": check_reads, "aux_head": check_head})

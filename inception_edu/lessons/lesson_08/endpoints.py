@@ -3,13 +3,13 @@
 import torch
 from torch import nn
 
-from inception_edu.cost import text_table
+from inception_edu.display import Table
 from inception_edu.inception_v3 import TABLE_1
 from inception_edu.lessons.lesson_08.staircase import Stage
 from inception_edu.torchvision_weights import inception_v3_layers
 
 
-def inputs_beside_table_1(parts: list[Stage], image: tuple[int, int, int]) -> str:
+def inputs_beside_table_1(parts: list[Stage], image: tuple[int, int, int]) -> Table:
     """[V3] Table 1's input of every row, beside what enters the network's part of that name."""
     entering = [image, *(part.output for part in parts)]
     names = [*(part.name for part in parts), "softmax"]
@@ -18,10 +18,10 @@ def inputs_beside_table_1(parts: list[Stage], image: tuple[int, int, int]) -> st
         first = next(i for i, part in enumerate(names) if part in (name, f"{name}a"))
         got, printed = ("x".join(map(str, shape)) for shape in (entering[first], row.input))
         rows.append((name, row.type, printed, got, "equal" if got == printed else "DIFFERS"))
-    return text_table(rows, left=2)
+    return Table(rows, left=2)
 
 
-def beside_torchvision(parts: list[Stage], theirs: nn.Module, side: int) -> str:
+def beside_torchvision(parts: list[Stage], theirs: nn.Module, side: int) -> Table:
     """Each part's output beside that of its counterpart, which torchvision's own code computes."""
     counterparts, outputs = {}, {}
     for ours, other in inception_v3_layers().items():
@@ -36,4 +36,4 @@ def beside_torchvision(parts: list[Stage], theirs: nn.Module, side: int) -> str:
             _, c, *grid = outputs[other].shape
             shapes = ["x".join(map(str, shape)) for shape in (part.output, (*grid, c))]
             rows.append((part.name, other, *shapes, "equal" if len({*shapes}) == 1 else "DIFFERS"))
-    return text_table(rows, left=2)
+    return Table(rows, left=2)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from inception_edu.cost import layer_table, text_table
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.lesson_08.runs import LADDER
 from inception_edu.lessons.lesson_08.staircase import legend_of
@@ -82,7 +83,7 @@ def macs_of(build: Callable[[], nn.Module]) -> int:
         return layer_table(build(), (1, 28, 28)).macs
 
 
-def recipes() -> str:
+def recipes() -> Table:
     """What each rung is: optimiser and rate, targets, aux heads, weights that are evaluated."""
     rows = [("rung", "optimiser", "rate", "eps of labels", "million MACs", "evaluated")]
     for rung, entry in LADDER.items():
@@ -90,7 +91,7 @@ def recipes() -> str:
         weights = "running average" if r.average else "last weights"
         numbers = (f"{r.lr:g}", f"{r.label_smoothing:g}", f"{macs / 1e6:.1f}")
         rows.append((rung, r.optimiser, *numbers, weights))
-    return text_table(rows, left=2)
+    return Table(rows, left=2)
 
 
 def words(study: dict) -> str:

@@ -9,7 +9,7 @@ from ipywidgets import SelectionSlider
 from matplotlib.figure import Figure
 from torch import nn
 
-from inception_edu.cost import text_table
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS
 from inception_edu.inception_v3 import MIN_SIZES, InceptionV3
 from inception_edu.layers import Concat, channels, pair
@@ -130,7 +130,7 @@ def explorer() -> Explorer:
     return Explorer(controls, look, _draw, words, title="Image and stem", size=(10.5, 4.4))
 
 
-def beside_the_paper() -> str:
+def beside_the_paper() -> Table:
     """[V3] Table 2's three sizes with their stems: accuracy there, grid and MACs counted here."""
     rows = [("image", "stem", "grid of grid35a", "MACs", "accuracy in [V3], %")]
     for side, accuracy in PAPER.items():
@@ -139,4 +139,4 @@ def beside_the_paper() -> str:
         stem = {299: "stride 2, pool", 151: "stride 1, pool", 79: "stride 1, no pool"}[side]
         macs = sum(part.macs for part in parts)
         rows.append((f"{side}x{side}", stem, f"{grid}x{grid}", f"{macs:,}", f"{accuracy}"))
-    return text_table(rows, left=2)
+    return Table(rows, left=2)
