@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from inception_edu.exercises import Exercise, Guess, number, unattempted
 from inception_edu.exercises.answers import near, numbers, whole
-from inception_edu.exercises.judging import other_function, other_network
+from inception_edu.exercises.judging import calls, other_function, other_network
 
 
 def stub(x): ...
@@ -193,6 +193,9 @@ PARTS = Exercise("4", {"low": twelve, "high": lambda x: None if x > 12 else "it 
         ((12, 5), "not right yet", "Right: low. high: It is not above 12."),
         ((12, "a"), "not right yet", "high: It raised TypeError"),
         (({"wide": 3},), "not right yet", "It has 'wide'; its parts are low, high."),
+        ((12, 13, 14), "not right yet", "It has 3 parts, expected 2."),
+        ((torch.tensor([12, 13]),), "right", ""),
+        ((torch.tensor(12),), "not right yet", "Right: low. Not attempted yet: high."),
     ],
 )
 def test_parts_are_judged_one_by_one(answer, verdict, said):
@@ -209,6 +212,16 @@ def test_check_returns_what_the_lesson_goes_on_with(capsys):
     assert none == (
         "▫ Exercise 5: not attempted yet. The lesson goes on with the package's version."
     )
+
+
+def test_the_packages_own_is_no_answer_when_a_check_cell_is_run_again(capsys):
+    exercise = Exercise("5", lambda f: None if f("four") == 4 else "no", ours=len)
+    answer = exercise.check(exercise.check(...))
+    assert answer is len and exercise.state == "not attempted yet"
+    assert exercise.check(lambda x: len(x)) is not len and exercise.state == "right"
+    both = Exercise("6", dict.fromkeys("fg", lambda f: None), ours=(len, max))
+    assert both.check(*both.check(...)) == (len, max) and both.state == "not attempted yet"
+    assert both.check(len, min) == (len, min)
 
 
 @pytest.mark.parametrize(
@@ -338,6 +351,12 @@ def test_functions_without_gradients_are_judged_by_their_numbers():
     assert other_function(lambda x: x.flip(0), lambda x: x[[2, 1, 0]], torch.rand(3)) is None
     found = other_function(lambda x: x, lambda x: x.flip(0), torch.tensor([1.0, 2, 3]))
     assert found == "it returns 1.0000 at (0,), expected 3.0000"
+
+
+def test_whoever_calls_a_function_of_ours_is_seen_in_whatever_way():
+    assert calls(lambda: half_square(torch.ones(2)), half_square)
+    assert calls(lambda: list(map(half_square, [torch.ones(2)])) and 1 / 0, half_square)
+    assert not calls(lambda: (torch.ones(2) ** 2).sum() / 2, half_square)
 
 
 class Two(nn.Module):
