@@ -402,6 +402,23 @@ class Bare(nn.Module):
         return torch.cat([one, F.conv2d(pooled, self.w, self.c, padding=1), pooled], 1)
 
 
+class Deaf(Two):
+    """The same, but what comes before it does not learn from its first branch."""
+
+    def forward(self, x):
+        pooled = F.avg_pool2d(x, 3, 1, 1)
+        return torch.cat([self.first(x.detach()).relu(), self.second(pooled), pooled], 1)
+
+
+class Hasty(Two):
+    """The same, with work in place: on its input, too."""
+
+    def forward(self, x):
+        x += 0
+        pooled = F.avg_pool2d(x, 3, 1, 1)
+        return torch.cat([self.first(x).relu_(), self.second(pooled), pooled], 1)
+
+
 class Wider(Two):
     def __init__(self) -> None:
         super().__init__()
@@ -414,6 +431,8 @@ class Wider(Two):
         (Two(), None),
         (Otherwise(), None),
         (Bare(), None),
+        (Hasty(), None),
+        (Deaf(), "its outputs are right, but its input gets other gradients"),
         (Otherwise(nn.MaxPool2d(3, 1, 1)), "its weights have the right shapes, but"),
         (Otherwise(activation=torch.sigmoid), "its weights have the right shapes, but"),
         (Otherwise(nn.AvgPool2d(3, 1)), "it raised"),

@@ -75,14 +75,14 @@ def other_network(
     Modules of any make will do, with their weights declared in any order. `channels` are the
     branches' widths if they may be joined in any order.
     """
-    reference, x = right(), torch.randn(shape)
+    reference, x = right(), torch.randn(shape, requires_grad=True)
     if not isinstance(answer, nn.Module):
         return f"return an nn.Module, got {str(answer)[:60]!r}"
     answer.eval(), reference.eval()
     if why := _other_weights(answer, reference):
         return why
     _spread(reference)
-    expected, found = reference(x), answer(x)
+    expected, found = reference(x), answer(x.clone())  # which may work in place
     if not isinstance(found, Tensor) or found.shape != expected.shape:
         seen = tuple(found.shape) if isinstance(found, Tensor) else str(found)[:60]
         return f"{tuple(x.shape)} becomes {seen}, expected {tuple(expected.shape)}"
@@ -94,7 +94,7 @@ def other_network(
         with torch.no_grad():
             for mine, theirs in pairs:
                 mine.copy_(theirs)
-            found = answer(x)
+            found = answer(x.clone())
         for expected in orders:
             if same(found, expected):
                 return _other_gradients(answer, pairs, expected, x)
@@ -164,16 +164,16 @@ def _kind(layer: list[nn.Parameter]) -> tuple:
 def _other_gradients(
     answer: nn.Module, pairs: list[tuple[Tensor, Tensor]], expected: Tensor, x: Tensor
 ) -> str | None:
-    """Whether gradients of weights differ, where outputs agree: a detached branch."""
-    along, found = torch.rand_like(expected), answer(x)
+    """Whether gradients differ, where outputs agree: something is detached."""
+    along, found = torch.rand_like(expected), answer(x.clone())
     if not found.requires_grad:
         return "it puts out the right numbers, but no gradient flows back to its weights"
-    mine = torch.autograd.grad(found, [m for m, _ in pairs], along, allow_unused=True)
-    right = torch.autograd.grad(expected, [t for _, t in pairs], along, allow_unused=True)
-    for (weight, _), a, b in zip(pairs, mine, right, strict=True):
+    mine = torch.autograd.grad(found, [*(m for m, _ in pairs), x], along, allow_unused=True)
+    right = torch.autograd.grad(expected, [*(t for _, t in pairs), x], along, allow_unused=True)
+    said = [f"weights of shape {tuple(m.shape)} learn something else" for m, _ in pairs]
+    for why, a, b in zip([*said, "its input gets other gradients"], mine, right, strict=True):
         if (a is None) != (b is None) or (a is not None and not same(a, b, 1e-3)):
-            shape = tuple(weight.shape)
-            return f"its outputs are right, but weights of shape {shape} learn something else"
+            return f"its outputs are right, but {why}: something is detached"
     return None
 
 
