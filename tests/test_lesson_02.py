@@ -39,6 +39,7 @@ RIGHT_PADDINGS = dict(branch1x1=0, branch3x3=1, branch5x5=2, branch_pool=1)
         RIGHT_PADDINGS,
         [0, 1, 2, 1],
         torch.tensor([0, 1, 2, 1]),
+        [0, (1, 1), [2, 2], 1.0],
         dict(branch_pool=1.0, branch5x5="2", branch3x3=np.int64(1), branch1x1=torch.tensor(0)),
     ],
 )
@@ -54,9 +55,11 @@ def test_paddings_of_0_1_2_1_are_right_in_every_form(answer):
         (dict(branch5x5=1), "Right: branch1x1, branch3x3, branch_pool."),
         (dict(branch1x1=1), "branch1x1: With padding 1 this 1x1 convolution turns 28 x 20 pixels"),
         (dict(branch_pool=0), "branch_pool: With padding 0 this 3x3 max pool turns 28 x 20 pixels"),
-        (dict(branch_pool=2), "branch_pool: Nn.MaxPool2d takes at most half its window of 3, so 1"),
+        (dict(branch_pool=2), "branch_pool: A max pool takes at most half its window of 3, so 1"),
         (dict(branch3x3=-1), "branch3x3: A padding is a whole number of pixels, from 0, got '-1'."),
         (dict(branch3x3="same"), "from 0, got 'same'."),
+        (dict(branch5x5=(1, 2)), "from 0, got '(1, 2)'."),
+        (dict(branch1x1=10**12), "20 pixels into 2000000000028 x 2000000000020."),
         (dict(branch5x5=...), "Not attempted yet: branch5x5."),
         (dict(branch7x7=3), "It has 'branch7x7'; its parts are branch1x1, branch3x3,"),
     ],
@@ -69,6 +72,13 @@ def test_paddings_all_one_too_large_are_told_one_by_one():
     _, told = checks.exercise_1.judge({name: p + 1 for name, p in RIGHT_PADDINGS.items()})
     assert [told.count(f"{name}: ") for name in RIGHT_PADDINGS] == [1] * 4
     assert "RuntimeError" not in told and told.count("pixels into") == 3
+
+
+@pytest.mark.parametrize(("k", "padding"), [(k, p) for k in (1, 3, 5) for p in range(4)])
+def test_the_sides_that_are_told_are_those_of_a_layer(k, padding):
+    h, w = nn.Conv2d(1, 1, k, padding=padding)(torch.zeros(1, 1, 28, 20)).shape[2:]
+    told = checks.check_padding(k, pool=False)(padding)
+    assert told is None if (h, w) == (28, 20) else told.endswith(f"28 x 20 pixels into {h} x {w}")
 
 
 # --- exercise 2
@@ -248,6 +258,25 @@ class Silent(nn.Module):
         return torch.zeros_like(x)
 
 
+class Frozen(Concat):
+    """A fifth branch that never learns."""
+
+    def __init__(self, c_in):
+        super().__init__(**dict(fifth(c_in).items()))
+        self["fifth"].forward = torch.no_grad()(self["fifth"].forward)
+
+
+class Sliced(nn.Module):
+    """One convolution, cut into five and joined again."""
+
+    def __init__(self, c_in):
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, 10, 3, padding=1)
+
+    def forward(self, x):
+        return torch.cat(self.conv(x).split(2, dim=1), dim=1)
+
+
 class Unheard(nn.Module):
     """A fifth branch that is joined and cut off again."""
 
@@ -274,6 +303,17 @@ class Nested(nn.Module):
         return torch.cat(tensors=[three, pools], dim=1).relu_()
 
 
+class Stacked(nn.Module):
+    """Branches of equal widths on an axis of their own, which is folded into the channels."""
+
+    def __init__(self, c_in):
+        super().__init__()
+        self.all = nn.ModuleList(nn.Conv2d(c_in, 8, k, padding=k // 2) for k in (1, 1, 3, 3, 5))
+
+    def forward(self, x):
+        return torch.stack([layer(x) for layer in self.all], dim=1).flatten(1, 2)
+
+
 class Six(nn.Module):
     """A shared reduce, six branches behind it."""
 
@@ -294,9 +334,11 @@ class Six(nn.Module):
     [
         fifth,
         lambda c: fifth(c, nn.AvgPool2d(3, 1, 1)),
+        lambda c: nn.Sequential(fifth(c)),
+        lambda c: Concat(**dict(fifth(c).items()), skip=nn.Identity()),
         Nested,
         Six,
-        lambda c: nn.Sequential(fifth(c)),
+        Stacked,
     ],
 )
 def test_a_block_of_five_branches_of_any_make_is_right(build):
@@ -308,23 +350,25 @@ def test_a_block_of_five_branches_of_any_make_is_right(build):
     [
         (
             lambda c: Concat(**{f"b{i}": nn.Identity() for i in range(5)}),
-            "B0 has no weights and looks at no neighbour: it says what its input says.",
+            "got 5; b0 has no weights and looks at no neighbour; b1 has no weights",
         ),
-        (lambda c: fifth(c, nn.Identity()), "Fifth has no weights and looks at no neighbour"),
-        (lambda c: fifth(c, nn.Sigmoid()), "Fifth has no weights and looks at no neighbour"),
+        (lambda c: fifth(c, nn.Identity()), "fifth has no weights and looks at no neighbour."),
+        (lambda c: fifth(c, nn.Sigmoid()), "fifth has no weights and looks at no neighbour."),
+        (Sliced, "got 5; branch 2 has no layers of its own, they are those of branch 1;"),
         (lambda c: fifth(c, conv(c, 16, 3, padding=0)), "Branches can be joined only"),
         (
             lambda c: Concat(**{f"b{i}": nn.MaxPool2d(3, 1, 1) for i in range(5)}),
-            "B0 and b1 put out the same: each needs layers of its own.",
+            "got 5; b1 has no layers of its own, they are those of b0; b2 has no layers",
         ),
-        (used_twice, "Branch3x3 and fifth put out the same: each needs layers of its own."),
+        (used_twice, "; fifth has no layers of its own, they are those of branch3x3."),
         (
             lambda c: Inception(c, TABLE_1["3a"]),
-            "Expected at least five branches joined on the channel",
+            "five branches joined on the channel axis, got 4.",
         ),
         (lambda c: nn.Sequential(conv(c, 8, 3), conv(8, 8, 3)), "on the channel axis, got 0."),
-        (lambda c: fifth(c, Silent()), "Fifth puts out the same for every image"),
-        (Unheard, "does not reach the block's output"),
+        (lambda c: fifth(c, Silent()), "fifth puts out the same for every image"),
+        (Frozen, "fifth puts out the same for every image, or is detached from it."),
+        (Unheard, "branch 5 is joined, but does not reach the block's output"),
         (lambda c: fifth(c, conv(c, 32, 7)), "above 150,000,000: reduce first."),
         (lambda c: fifth(192), "It raised RuntimeError"),
         (lambda c: nn.Sequential(fifth(c), nn.MaxPool2d(2)), "expected the same h and w."),

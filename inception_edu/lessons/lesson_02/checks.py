@@ -9,10 +9,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 from inception_edu.exercises import Exercise
-from inception_edu.exercises.answers import whole
+from inception_edu.exercises.answers import numbers, whole
 from inception_edu.exercises.judging import calls, other_network, same
-from inception_edu.layers import Concat
-from inception_edu.lessons.lesson_02.joining import joined
+from inception_edu.lessons.lesson_02.joining import judge_branches
 from inception_edu.lessons.shared import average_pool_block
 
 KERNELS = {"branch1x1": 1, "branch3x3": 3, "branch5x5": 5, "branch_pool": 3}
@@ -26,19 +25,18 @@ def check_padding(k: int, pool: bool) -> Callable[[object], str | None]:
     """The check of the padding of a k x k convolution or max pool that is to keep h and w."""
 
     def check(answer: object) -> str | None:
-        padding = whole(answer)
+        sides = set(numbers(answer, 2) or ())
+        padding = whole(sides.pop() if len(sides) == 1 else answer)  # (1, 1) says 1, too
         if padding is None or padding < 0:
             return f"a padding is a whole number of pixels, from 0, got {str(answer)[:40]!r}"
         if pool and padding > k // 2:
-            return f"nn.MaxPool2d takes at most half its window of {k}, so {k // 2}, got {padding}"
-        options = dict(kernel_size=k, stride=1, padding=padding)
-        layer = nn.MaxPool2d(**options) if pool else nn.Conv2d(2, 1, **options)
-        with torch.no_grad():
-            h, w = layer(torch.zeros(1, 2, 28, 20)).shape[2:]
-        if (h, w) == (28, 20):
+            return f"a max pool takes at most half its window of {k}, so {k // 2}, got {padding}"
+        more = 2 * padding - (k - 1)
+        if more == 0:
             return None
         kind = "max pool" if pool else "convolution"
-        return f"with padding {padding} this {k}x{k} {kind} turns 28 x 20 pixels into {h} x {w}"
+        said = f"this {k}x{k} {kind} turns 28 x 20 pixels into {28 + more} x {20 + more}"
+        return f"with padding {padding} {said}"
 
     return check
 
@@ -134,49 +132,16 @@ def check_five_branches(build: Callable[[int], nn.Module]) -> str | None:
         if isinstance(out := run(block, shape), str):
             return out
         x = torch.randn(shape, requires_grad=True)
-        if len(joined(block, x)[1]) < 5:
-            n = len(joined(block, x)[1])
-            return f"expected at least five branches joined on the channel axis, got {n}"
-        if why := idle(block, x):
-            return why
+        branches, idle = judge_branches(block, x)
+        if branches - len(idle) < 5:
+            told = f"expected at least five branches joined on the channel axis, got {branches}"
+            return "; ".join([told, *idle[:2]])
     block = build(192)
     with FlopCounterMode(display=False) as flops, torch.no_grad():
         block(torch.zeros(1, 192, 28, 28))
     if (macs := flops.get_total_flops() // 2) > BUDGET:
         return f"on 192 x 28 x 28 it costs {macs:,} MACs, above {BUDGET:,}: reduce first"
     return None
-
-
-def idle(block: nn.Module, x: Tensor) -> str | None:
-    """Which of a block's branches does nothing of its own, in a sentence; None if all do."""
-    out, branches = joined(block, x)
-    beside = torch.randn_like(x)  # the same middle pixel among other neighbours
-    beside[..., 3, 3] = x.detach()[..., 3, 3]
-    _, others = joined(block, beside)
-    named = isinstance(block, Concat) and len(block) == len(branches)
-    names = list(block) if named else [f"branch {i}" for i in range(1, len(branches) + 1)]
-    weights = [p for p in block.parameters() if p.requires_grad]
-    for i, (name, branch) in enumerate(zip(names, branches, strict=True)):
-        for other, before in zip(names, branches[:i], strict=False):
-            if branch.shape == before.shape and torch.equal(branch, before):
-                return f"{other} and {name} put out the same: each needs layers of its own"
-        if not reaches(branch, [x]):
-            return f"{name} puts out the same for every image, or is detached from it"
-        if not reaches(out, [branch]):
-            return f"{name} is joined, but does not reach the block's output"
-        alone = torch.equal(branch[..., 3, 3], others[i][..., 3, 3])
-        if alone and not reaches(branch, weights):
-            return f"{name} has no weights and looks at no neighbour: it says what its input says"
-    return None
-
-
-def reaches(output: Tensor, sources: list[Tensor]) -> bool:
-    """Whether some of an output's gradients with respect to its sources are not 0."""
-    if not output.requires_grad or not sources:
-        return False
-    along = torch.rand_like(output) + 0.5
-    found = torch.autograd.grad(output, sources, along, retain_graph=True, allow_unused=True)
-    return any(grad is not None and bool(grad.any()) for grad in found)
 
 
 PADDINGS = {name: check_padding(k, name == "branch_pool") for name, k in KERNELS.items()}
