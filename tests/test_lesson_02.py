@@ -350,15 +350,18 @@ def test_a_block_of_five_branches_of_any_make_is_right(build):
     [
         (
             lambda c: Concat(**{f"b{i}": nn.Identity() for i in range(5)}),
-            "got 5; b0 has no weights and looks at no neighbour; b1 has no weights",
+            "got 5, 0 of them at work; b0 has no weights and looks at no neighbour; b1",
         ),
         (lambda c: fifth(c, nn.Identity()), "fifth has no weights and looks at no neighbour."),
         (lambda c: fifth(c, nn.Sigmoid()), "fifth has no weights and looks at no neighbour."),
-        (Sliced, "got 5; branch 2 has no layers of its own, they are those of branch 1;"),
+        (
+            Sliced,
+            "1 of them at work; branch 2 has no layers of its own, they are those of branch 1;",
+        ),
         (lambda c: fifth(c, conv(c, 16, 3, padding=0)), "Branches can be joined only"),
         (
             lambda c: Concat(**{f"b{i}": nn.MaxPool2d(3, 1, 1) for i in range(5)}),
-            "got 5; b1 has no layers of its own, they are those of b0; b2 has no layers",
+            "1 of them at work; b1 has no layers of its own, they are those of b0; b2",
         ),
         (used_twice, "; fifth has no layers of its own, they are those of branch3x3."),
         (

@@ -135,7 +135,8 @@ def check_five_branches(build: Callable[[int], nn.Module]) -> str | None:
         branches, idle = judge_branches(block, x)
         if branches - len(idle) < 5:
             told = f"expected at least five branches joined on the channel axis, got {branches}"
-            return "; ".join([told, *idle[:2]])
+            at_work = f", {branches - len(idle)} of them at work" if idle else ""
+            return "; ".join([told + at_work, *idle[:2]])
     block = build(192)
     with FlopCounterMode(display=False) as flops, torch.no_grad():
         block(torch.zeros(1, 192, 28, 28))
