@@ -6,6 +6,7 @@ import torch
 
 from conftest import solutions_pass
 from inception_edu.data import Dataset, Split
+from inception_edu.figures import on_page
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_00 import checks as checks, pictures
 
@@ -111,19 +112,19 @@ def test_confused_pairs_are_the_most_frequent_mistakes_first():
     ]
 
 
-def picture_of(picture, width, height):
-    assert struct.unpack(">II", picture.png[16:24]) == (width, height)
+def picture_of(picture, *inches):
+    assert struct.unpack(">II", picture.png[16:24]) == tuple(2 * n for n in on_page(inches))
     return repr(picture)
 
 
 def test_garments_are_shown_in_a_row_for_each_class(garments):
-    told = picture_of(pictures.show_garments(garments, per_class=3), 900, 800)
+    told = picture_of(pictures.show_garments(garments, per_class=3), 9, 8)
     assert told.startswith("3 images each of a, ") and told.endswith("1 images]")
 
 
 def test_closest_pairs_are_told_with_their_distance(garments):
     averages = pictures.average_images(garments)
-    told = picture_of(pictures.show_averages(garments, averages), 900, 400)
+    told = picture_of(pictures.show_averages(garments, averages), 9, 4)
     gaps = {
         (CLASSES[i], CLASSES[j]): ((averages[i] - averages[j]) ** 2).mean().sqrt().item()
         for i in range(10)
@@ -150,7 +151,7 @@ def test_machine_is_told_in_five_rows(monkeypatch):
 
 
 def test_promise_names_the_best_network_of_the_first_lessons_in_its_title():
-    told = picture_of(pictures.promise(), 800, 400)
+    told = picture_of(pictures.promise(), 8, 4)
     best = max(shared.reached("02"), key=lambda r: r.accuracy)
     assert f'"{100 * best.accuracy:.1f} % in {best.seconds:.0f} seconds' in told
     assert "3 labels" in told

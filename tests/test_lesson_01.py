@@ -9,7 +9,7 @@ from torch import nn
 
 from conftest import solutions_pass
 from inception_edu import cost
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.googlenet import TABLE_1, Inception
 from inception_edu.lessons.lesson_01 import (
     budget_game,
@@ -33,7 +33,7 @@ def moved(explorer, **values):
         explorer.controls[name].value = value
     assert explorer.message.value == "" and explorer.values | values == explorer.values
     assert explorer.picture.value != before
-    assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 800
+    assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((8, 3))[0]
     return explorer.words
 
 
@@ -416,7 +416,7 @@ def test_speed_is_told_and_drawn_with_the_largest_slowdown_as_title(timings):
     assert rows[2] == ["slow", "500", "0.500", "2.000", "0", "10.0"]
     picture = speed.show_speed(timings)
     told = repr(picture)
-    assert struct.unpack(">II", picture.png[16:24]) == (1100, 400)
+    assert struct.unpack(">II", picture.png[16:24]) == tuple(2 * n for n in on_page((11, 4)))
     assert '"Up to 4 times slower"' in told and "2 legend entries" in told
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from conftest import moved, solutions_pass
 from inception_edu.cost import conv_cost, layer_table, receptive_field
 from inception_edu.data import Split
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.googlenet import TABLE_1, Inception
 from inception_edu.layers import Concat, conv
 from inception_edu.lessons import shared
@@ -528,11 +528,12 @@ def test_all_36_branches_are_muted_each_alone_and_by_kind_and_leave_the_network_
 def test_the_mute_explorer_looks_up_every_choice_and_its_picture_changes(muted):
     explorer = muting.mute_explorer(muted, tuple("abcdefghij"))
     options = [explorer.controls[name].options for name in ("branch", "block")]
-    assert options == [("none", *muting.BRANCHES), ("all", *muting.BLOCKS)]
+    assert options == [(("none", "none"), *muting.NAMES.items()), ("all", *muting.BLOCKS)]
+    assert tuple(muting.NAMES.values()) == muting.BRANCHES
     choices = [("branch5x5", "all"), ("branch5x5", "3a"), ("branch_pool", "3a"), ("none", "3a")]
     for branch, block in choices:
         moved(explorer, branch=branch, block=block)
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
+        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((9, 4))[0]
         for name in muting.BRANCHES:
             share = muted[name, block].trace() / muted[name, block].sum()
             assert f"  {name:<18} {share:6.1%}" in explorer.words
