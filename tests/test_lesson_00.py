@@ -1,13 +1,14 @@
-import re
 import struct
 
+import numpy as np
 import pytest
 import torch
 
 from conftest import solutions_pass
 from inception_edu.data import Dataset, Split
+from inception_edu.figures import on_page
 from inception_edu.lessons import shared
-from inception_edu.lessons.lesson_00 import pictures
+from inception_edu.lessons.lesson_00 import checks as checks, pictures
 
 CLASSES = tuple("abcdefghij")
 
@@ -26,34 +27,44 @@ def garments():
     return Dataset("tiny", part, part, part, CLASSES, part.mean, part.std)
 
 
-def said(exercise, answer, capsys):
-    exercise.check(answer)
-    return exercise.state, capsys.readouterr().out
+JUDGED = {  # the verdict, and what is said
+    "warm_up": [
+        (4, "right", ""),
+        ("4", "right", ""),
+        (torch.tensor(4.0), "right", ""),
+        (5, "not right yet", "You say 5; put two and two together."),
+        (22, "not right yet", "You say 22;"),
+        (None, "not right yet", "You say None;"),
+        (True, "not right yet", "You say True;"),
+        ([4], "not right yet", "You say [4];"),
+        (..., "not attempted yet", ""),
+    ],
+    "exercise_1": [
+        (55_000, "right", ""),
+        ("55,000", "right", ""),
+        (np.int64(55_000), "right", ""),
+        (torch.tensor(55e3), "right", ""),
+        (60_000, "not right yet", "5,000 of them are set aside for validation."),
+        ("70000", "not right yet", "the test part is never trained on."),
+        (10_000, "not right yet", "10,000 is the test part"),
+        (5_000, "not right yet", "5,000 is the validation part"),
+        (51_200, "not right yet", "51,200 is what 400 steps of 128 pictures take"),
+        (54_000, "not right yet", "You say 54000; len(fashion.train) knows."),
+        ("many", "not right yet", "Give one number, got 'many'."),
+        ([55_000], "not right yet", "Give one number, got '[55000]'."),
+        (0, "not right yet", "You say 0;"),
+        (..., "not attempted yet", ""),
+    ],
+}
 
 
 @pytest.mark.parametrize(
-    ("exercise", "answer", "state", "reason"),
-    [
-        ("warm_up", 4, "right", ""),
-        ("warm_up", 5, "not right yet", "you say 5; put two and two together"),
-        ("warm_up", "4", "not right yet", "you say '4'"),
-        ("warm_up", None, "not right yet", "you say None"),
-        ("warm_up", ..., "not attempted yet", ""),
-        ("exercise_1", 55_000, "right", ""),
-        ("exercise_1", 60_000, "not right yet", "5,000 of them are set aside for validation"),
-        ("exercise_1", 70_000, "not right yet", "the test part is never trained on"),
-        ("exercise_1", 54_000, "not right yet", "you say 54000; len(fashion.train) knows"),
-        ("exercise_1", "many", "not right yet", "you say 'many'; len(fashion.train) knows"),
-        ("exercise_1", [55_000], "not right yet", "you say [55000]"),
-        ("exercise_1", ..., "not attempted yet", ""),
-    ],
+    ("name", "answer", "state", "said"),
+    [(name, *one) for name, each in JUDGED.items() for one in each],
 )
-def test_exercises_judge_right_wrong_and_unattempted_answers(
-    exercise, answer, state, reason, capsys
-):
-    found, line = said(getattr(pictures, exercise), answer, capsys)
-    assert found == state and reason in line
-    assert ("(" in line) == bool(reason)
+def test_exercises_judge_right_wrong_and_unattempted_answers(name, answer, state, said):
+    found, told = getattr(checks, name).judge(answer)
+    assert found == state and said in told and bool(said) == bool(told)
 
 
 def test_by_class_gives_every_image_once_under_its_own_name(garments):
@@ -92,27 +103,28 @@ def test_nearest_average_of_the_averages_themselves_is_their_own_class(garments)
 def test_confused_pairs_are_the_most_frequent_mistakes_first():
     labels = torch.tensor([0, 0, 0, 1, 2, 2, 1, 1])
     predicted = torch.tensor([1, 1, 1, 0, 1, 1, 1, 1])
-    lines = pictures.confused_pairs(labels, predicted, ("coat", "shirt", "bag"), n=3).split("\n")
-    assert [line.split() for line in lines] == [
-        ["coat", "taken", "for", "shirt", "3"],
-        ["bag", "taken", "for", "shirt", "2"],
-        ["shirt", "taken", "for", "coat", "1"],
+    table = pictures.confused_pairs(labels, predicted, ("coat", "shirt", "bag"), n=3)
+    assert table.rows == [
+        ("true class", "taken for", "pictures"),
+        ("coat", "shirt", "3"),
+        ("bag", "shirt", "2"),
+        ("shirt", "coat", "1"),
     ]
 
 
-def picture_of(picture, width, height):
-    assert struct.unpack(">II", picture.png[16:24]) == (width, height)
+def picture_of(picture, *inches):
+    assert struct.unpack(">II", picture.png[16:24]) == tuple(2 * n for n in on_page(inches))
     return repr(picture)
 
 
 def test_garments_are_shown_in_a_row_for_each_class(garments):
-    told = picture_of(pictures.show_garments(garments, per_class=3), 900, 800)
+    told = picture_of(pictures.show_garments(garments, per_class=3), 9, 8)
     assert told.startswith("3 images each of a, ") and told.endswith("1 images]")
 
 
 def test_closest_pairs_are_told_with_their_distance(garments):
     averages = pictures.average_images(garments)
-    told = picture_of(pictures.show_averages(garments, averages), 900, 400)
+    told = picture_of(pictures.show_averages(garments, averages), 9, 4)
     gaps = {
         (CLASSES[i], CLASSES[j]): ((averages[i] - averages[j]) ** 2).mean().sqrt().item()
         for i in range(10)
@@ -127,7 +139,7 @@ def test_closest_pairs_are_told_with_their_distance(garments):
 def test_machine_is_told_in_five_rows(monkeypatch):
     ran = []
     monkeypatch.setattr(pictures, "milliseconds", lambda layer, x: ran.append((layer, x)) or 4.0)
-    rows = [re.split("  +", line) for line in pictures.words_machine().splitlines()]
+    _, *rows = pictures.machine().rows
     names = ["device", "CPU cores", "float32, GMAC/s", "bfloat16, GMAC/s", "training will use"]
     assert [name for name, _ in rows] == names
     assert rows[0][1] == "cpu" and int(rows[1][1]) >= 1 and rows[4][1] in ("float32", "bfloat16")
@@ -139,7 +151,7 @@ def test_machine_is_told_in_five_rows(monkeypatch):
 
 
 def test_promise_names_the_best_network_of_the_first_lessons_in_its_title():
-    told = picture_of(pictures.promise(), 800, 400)
+    told = picture_of(pictures.promise(), 8, 4)
     best = max(shared.reached("02"), key=lambda r: r.accuracy)
     assert f'"{100 * best.accuracy:.1f} % in {best.seconds:.0f} seconds' in told
     assert "3 labels" in told

@@ -1,15 +1,17 @@
 import inspect
 import struct
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.functional import interpolate
 
 from conftest import moved, solutions_pass
 from inception_edu.cost import conv_cost, layer_table, receptive_field
 from inception_edu.data import Split
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.googlenet import TABLE_1, Inception
 from inception_edu.layers import Concat, conv
 from inception_edu.lessons import shared
@@ -18,113 +20,232 @@ from inception_edu.lessons.shared import small_googlenet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RIGHT_PADDINGS = dict(branch1x1=0, branch3x3=1, branch5x5=2, branch_pool=1)
 
-
-def verdict(exercise, answer, capsys):
-    """The state after a check, and the one line it printed."""
-    exercise.check(answer)
-    return exercise.state, capsys.readouterr().out
+def judged(exercise, answer, said):
+    """An answer is right where nothing is to be said of it."""
+    state, told = exercise.judge(answer)
+    assert state == ("not right yet" if said else "right"), told
+    assert said in told and bool(said) == bool(told), told
 
 
 # --- exercise 1
 
+RIGHT_PADDINGS = dict(branch1x1=0, branch3x3=1, branch5x5=2, branch_pool=1)
 
-def test_paddings_of_0_1_2_1_are_right(capsys):
-    assert verdict(checks.exercise_1, RIGHT_PADDINGS, capsys)[0] == "right"
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        RIGHT_PADDINGS,
+        [0, 1, 2, 1],
+        torch.tensor([0, 1, 2, 1]),
+        [0, (1, 1), [2, 2], 1.0],
+        dict(branch_pool=1.0, branch5x5="2", branch3x3=np.int64(1), branch1x1=torch.tensor(0)),
+    ],
+)
+def test_paddings_of_0_1_2_1_are_right_in_every_form(answer):
+    judged(checks.exercise_1, answer, "")
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (dict(branch5x5=1), "branches can be joined only at equal height and width"),
-        (dict(branch3x3=0, branch5x5=0, branch_pool=0), "(k - 1) / 2"),
-        (dict(branch1x1=1, branch3x3=2, branch5x5=3), "branch_pool"),
-        (dict(branch_pool=2), "RuntimeError"),
+        (dict(branch5x5=1), "branch5x5: With padding 1 this 5x5 convolution turns 28 x 20 pixels"),
+        (dict(branch5x5=1), "into 26 x 18."),
+        (dict(branch5x5=1), "Right: branch1x1, branch3x3, branch_pool."),
+        (dict(branch1x1=1), "branch1x1: With padding 1 this 1x1 convolution turns 28 x 20 pixels"),
+        (dict(branch_pool=0), "branch_pool: With padding 0 this 3x3 max pool turns 28 x 20 pixels"),
+        (dict(branch_pool=2), "branch_pool: A max pool takes at most half its window of 3, so 1"),
+        (dict(branch3x3=-1), "branch3x3: A padding is a whole number of pixels, from 0, got '-1'."),
+        (dict(branch3x3="same"), "from 0, got 'same'."),
+        (dict(branch5x5=(1, 2)), "from 0, got '(1, 2)'."),
+        (dict(branch1x1=10**12), "20 pixels into 2000000000028 x 2000000000020."),
+        (dict(branch5x5=...), "Not attempted yet: branch5x5."),
+        (dict(branch7x7=3), "It has 'branch7x7'; its parts are branch1x1, branch3x3,"),
     ],
 )
-def test_wrong_paddings_are_told_apart(changed, said, capsys):
-    state, line = verdict(checks.exercise_1, RIGHT_PADDINGS | changed, capsys)
-    assert state == "not right yet" and said in line
+def test_each_padding_is_judged_by_itself(changed, said):
+    judged(checks.exercise_1, RIGHT_PADDINGS | changed, said)
 
 
-def test_the_whole_reason_for_a_5x5_with_padding_1_is_printed(capsys):
-    line = verdict(checks.exercise_1, RIGHT_PADDINGS | dict(branch5x5=1), capsys)[1]
-    assert "branch5x5 (1, 4," in line and line.rstrip().endswith("padding (k - 1) / 2)")
+def test_paddings_all_one_too_large_are_told_one_by_one():
+    _, told = checks.exercise_1.judge({name: p + 1 for name, p in RIGHT_PADDINGS.items()})
+    assert [told.count(f"{name}: ") for name in RIGHT_PADDINGS] == [1] * 4
+    assert "RuntimeError" not in told and told.count("pixels into") == 3
 
 
-@pytest.mark.parametrize("answer", [[0, 1, 2, 1], dict(branch1x1=0), "same"])
-def test_paddings_of_the_wrong_type_are_named(answer, capsys):
-    state, line = verdict(checks.exercise_1, answer, capsys)
-    assert state == "not right yet" and "give a dict with the keys branch1x1" in line
-
-
-def test_an_image_that_shrinks_in_every_branch_is_seen():
-    block = Concat(a=conv(8, 4, 3, padding=0), b=conv(8, 4, 3, padding=0))
-    assert "goes from (9, 8) to (7, 6)" in checks.run(block, 8, 9, 8)
+@pytest.mark.parametrize(("k", "padding"), [(k, p) for k in (1, 3, 5) for p in range(4)])
+def test_the_sides_that_are_told_are_those_of_a_layer(k, padding):
+    h, w = nn.Conv2d(1, 1, k, padding=padding)(torch.zeros(1, 1, 28, 20)).shape[2:]
+    told = checks.check_padding(k, pool=False)(padding)
+    assert told is None if (h, w) == (28, 20) else told.endswith(f"28 x 20 pixels into {h} x {w}")
 
 
 # --- exercise 2
 
 
-def course_block(c_in, *, pool=None, k=5, widths=(24, 16, 24, 24), relu=True, norm=False):
-    """The solution, with a part of it changed."""
+def solution(c_in, *, pool=None, five=None, widths=(24, 16, 24, 24), relu=False, norm=False):
+    """The package's block, with a part of it changed."""
     how = dict(norm=norm, relu=relu)
     return Concat(
         branch_pool=nn.Sequential(
             pool or nn.AvgPool2d(3, 1, padding=1), conv(c_in, widths[0], 1, **how)
         ),
         branch1x1=conv(c_in, widths[1], 1, **how),
-        branch5x5=nn.Sequential(conv(c_in, 16, 1, **how), conv(16, widths[2], k, **how)),
+        branch5x5=nn.Sequential(conv(c_in, 16, 1, **how), five or conv(16, widths[2], 5, **how)),
         branch3x3=nn.Sequential(
             conv(c_in, 16, 1, **how), conv(16, 24, 3, **how), conv(24, widths[3], 3, **how)
         ),
     )
 
 
+class ByHand(nn.Module):
+    """Declared and joined in another order; pool and ReLU by functions."""
+
+    def __init__(self, c_in):
+        super().__init__()
+        self.b3 = nn.Conv2d(24, 24, 3, padding="same")
+        self.b2, self.b1 = nn.Conv2d(16, 24, 3, padding=1), nn.Conv2d(c_in, 16, 1)
+        self.a2, self.a1 = nn.Conv2d(16, 24, (5, 5), padding=(2, 2)), nn.Conv2d(c_in, 16, 1)
+        self.d, self.e = nn.Conv2d(c_in, 24, 1), nn.Conv2d(c_in, 16, 1)
+
+    def forward(self, x):
+        three = self.b3(F.relu(self.b2(F.relu(self.b1(x)))))
+        pooled = self.d(F.avg_pool2d(x, 3, 1, 1))
+        return torch.concat((three, self.a2(self.a1(x).relu()), self.e(x), pooled), axis=1)
+
+
+class Lazy(nn.Module):
+    """Layers that find out c_in themselves, in a list; a ReLU on all that is joined."""
+
+    def __init__(self, c_in):
+        super().__init__()
+        self.reduce = nn.ModuleList(nn.LazyConv2d(16, 1) for _ in range(3))
+        self.large = nn.ModuleDict({"5": nn.LazyConv2d(24, 5, padding=2)})
+        self.small = nn.Sequential(
+            nn.LazyConv2d(24, 3, padding=1), nn.ReLU(), nn.LazyConv2d(24, 3, padding=1)
+        )
+        self.project, self.pool = nn.LazyConv2d(24, 1), nn.AvgPool2d(3, 1, 1)
+
+    def forward(self, x):
+        one, five, three = (layer(x) for layer in self.reduce)
+        five, three = self.large["5"](five.relu()), self.small(three.relu())
+        return torch.cat([one, three, self.project(self.pool(x)), five], 1).relu_()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        solution,
+        lambda c: solution(c, relu=True),
+        lambda c: nn.Sequential(solution(c)),
+        ByHand,
+        Lazy,
+        checks.Block,
+    ],
+)
+def test_the_average_pool_block_of_any_make_is_right_with_relus_and_without(build):
+    judged(checks.exercise_2, build, "")
+
+
+def five(**changed):
+    """A 5x5 of 16 to 24 channels, with the number of weights as it should be."""
+    return nn.Conv2d(16, 24, **dict(kernel_size=5, padding=2) | changed)
+
+
 def padded_by_1(c_in):
-    block = course_block(c_in)
-    block["branch5x5"] = nn.Sequential(
-        conv(c_in, 16, 1, norm=False), conv(16, 24, 5, padding=1, norm=False)
-    )
-    return block
+    return solution(c_in, five=five(padding=1))
 
 
-@pytest.mark.parametrize("relu", [True, False])
-def test_the_average_pool_block_is_right_with_and_without_relu(relu, capsys):
-    answer = verdict(checks.exercise_2, lambda c_in: course_block(c_in, relu=relu), capsys)
-    assert answer[0] == "right"
+class PooledElsewhere(ByHand):
+    """The average pool in the 5x5 branch."""
+
+    def forward(self, x):
+        three = self.b3(F.relu(self.b2(F.relu(self.b1(x)))))
+        large = self.a2(self.a1(F.avg_pool2d(x, 3, 1, 1)).relu())
+        return torch.cat((three, large, self.e(x), self.d(x)), 1)
+
+
+class Detached(ByHand):
+    def forward(self, x):
+        three = self.b3(F.relu(self.b2(F.relu(self.b1(x))))).detach()
+        pooled = self.d(F.avg_pool2d(x, 3, 1, 1))
+        return torch.cat((three, self.a2(self.a1(x).relu()), self.e(x), pooled), 1)
+
+
+class DeafPool(ByHand):
+    def forward(self, x):
+        three = self.b3(F.relu(self.b2(F.relu(self.b1(x)))))
+        pooled = self.d(F.avg_pool2d(x.detach(), 3, 1, 1))
+        return torch.cat((three, self.a2(self.a1(x).relu()), self.e(x), pooled), 1)
+
+
+class Begun(nn.Module):
+    def __init__(self, c_in):
+        super().__init__()
+        self.one = nn.Conv2d(c_in, 16, 1)
+
+    def forward(self, x): ...
+
+
+OTHER = "its weights have the right shapes, but with the right ones' values it puts out something"
 
 
 @pytest.mark.parametrize(
     ("build", "said"),
     [
-        (padded_by_1, "branches can be joined only"),
-        (lambda c: course_block(c, widths=(24, 16, 24, 23)), "together 87"),
-        (lambda c: course_block(c, widths=(22, 22, 22, 22)), "expected 24 + 16 + 24 + 24"),
-        (lambda c: course_block(c, pool=nn.MaxPool2d(3, 1, padding=1)), "MaxPool2d"),
-        (lambda c: course_block(c, pool=nn.AvgPool2d(5, 1, padding=2)), "3 x 3, got 5"),
-        (lambda c: course_block(c, k=3), "parameters for c_in = 10, expected 19,104"),
-        (lambda c: course_block(c, norm=True), "norm=False"),
-        (lambda c: course_block(10), "it raised"),
-        (lambda c: nn.Sequential(course_block(c)), "got Sequential"),
-        (lambda c: 88, "got int"),
-        (88, "it raised"),
+        (PooledElsewhere, OTHER[1:]),
+        (lambda c: solution(c, five=five(kernel_size=(1, 25), padding=(0, 12))), "of shape (24, 1"),
+        (lambda c: solution(c, five=five(dilation=2, padding=4)), OTHER[1:]),
+        (lambda c: nn.Sequential(solution(c), nn.Sigmoid()), OTHER[1:]),
+        (lambda c: solution(c, pool=nn.MaxPool2d(3, 1, padding=1)), OTHER[1:]),
+        (lambda c: solution(c, pool=nn.AvgPool2d(5, 1, padding=2)), OTHER[1:]),
+        (lambda c: solution(c, pool=nn.Identity()), OTHER[1:]),
+        (lambda c: nn.Sequential(solution(c), nn.ReLU()), OTHER[1:]),
+        (padded_by_1, "Branches can be joined only at equal height and width"),
+        (lambda c: solution(c, widths=(24, 16, 24, 23)), "It puts out 87 channels, expected 24 +"),
+        (lambda c: solution(c, widths=(22, 22, 22, 22)), "parameters, expected"),
+        (lambda c: solution(c, five=conv(16, 24, 3, norm=False, relu=False)), "expected 19,104"),
+        (lambda c: solution(c, norm=True), "It holds BatchNorm2d: the original has biases and no"),
+        (lambda c: nn.Sequential(solution(c), nn.Dropout(0.2)), "something else while it trains"),
+        (lambda c: solution(10), "It raised RuntimeError"),
+        (lambda c: nn.Conv2d(c, 88, 1), "parameters, expected"),
+        (lambda c: nn.Identity(), "It puts out 10 channels, expected"),
+        (Detached, "Its outputs are right, but weights of shape"),
+        (DeafPool, "Its outputs are right, but its input gets other gradients"),
+        (Begun, "Its forward must return a tensor, got 'None'."),
+        (shared.average_pool_block, ""),
+        (lambda c: shared.average_pool_block(c), "It calls the package's block: write it yourself"),
+        (lambda c: 88, "Return an nn.Module, got '88'."),
+        (88, "It raised TypeError"),
     ],
 )
-def test_wrong_average_pool_blocks_are_told_apart(build, said, capsys):
-    state, line = verdict(checks.exercise_2, build, capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_average_pool_blocks_are_told_apart(build, said):
+    if build is shared.average_pool_block:
+        assert checks.exercise_2.judge(build)[0] == "not attempted yet"
+    else:
+        judged(checks.exercise_2, build, said)
+
+
+def test_exercise_2_keeps_the_students_block_and_goes_on_with_the_packages(capsys):
+    class AveragePoolBlock(nn.Module):
+        def __init__(self, c_in): ...
+
+        def forward(self, x): ...
+
+    assert checks.exercise_2.check(AveragePoolBlock) is shared.average_pool_block
+    assert capsys.readouterr().out.startswith("▫ Exercise 2: not attempted yet.")
+    assert checks.exercise_2.keep == ("AveragePoolBlock",) and checks.exercise_2.lesson == "02"
+    assert checks.exercise_2.check(Lazy) is Lazy
 
 
 # --- exercise 3
 
 
-def five(c_in, fifth=None, **changed):
+def fifth(c_in, branch=None):
     """Block 3a and a fifth branch."""
-    block = Inception(c_in, TABLE_1["3a"])
-    fifth = fifth or nn.Sequential(conv(c_in, 16, 1), conv(16, 16, 7))
-    return Concat(**dict(block.items()), fifth=fifth)
+    branch = branch or nn.Sequential(conv(c_in, 16, 1), conv(16, 16, 7))
+    return Concat(**dict(Inception(c_in, TABLE_1["3a"]).items()), fifth=branch)
 
 
 def used_twice(c_in):
@@ -137,41 +258,145 @@ class Silent(nn.Module):
         return torch.zeros_like(x)
 
 
-def test_a_fifth_branch_with_a_reduce_is_right(capsys):
-    assert verdict(checks.exercise_3, five, capsys)[0] == "right"
+class Frozen(Concat):
+    """A fifth branch that never learns."""
+
+    def __init__(self, c_in):
+        super().__init__(**dict(fifth(c_in).items()))
+        self["fifth"].forward = torch.no_grad()(self["fifth"].forward)
+
+
+class Sliced(nn.Module):
+    """One convolution, cut into five and joined again."""
+
+    def __init__(self, c_in):
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, 10, 3, padding=1)
+
+    def forward(self, x):
+        return torch.cat(self.conv(x).split(2, dim=1), dim=1)
+
+
+class Unheard(nn.Module):
+    """A fifth branch that is joined and cut off again."""
+
+    def __init__(self, c_in):
+        super().__init__()
+        self.four, self.fifth = Inception(c_in, TABLE_1["3a"]), conv(c_in, 4, 3)
+
+    def forward(self, x):
+        out = torch.cat([*(branch(x) for branch in self.four.values()), self.fifth(x)], 1)
+        return out * (torch.arange(260) < 256).view(1, -1, 1, 1)
+
+
+class Nested(nn.Module):
+    """Joins of joins, in plain torch, with functions; a ReLU over all."""
+
+    def __init__(self, c_in):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(c_in, 8, k, padding=k // 2) for k in (1, 3, 5))
+        self.project = nn.Conv2d(c_in, 8, 1)
+
+    def forward(self, x):
+        three = torch.hstack([layer(x) for layer in self.layers])
+        pools = torch.concat((self.project(F.avg_pool2d(x, 3, 1, 1)), F.max_pool2d(x, 3, 1, 1)), 1)
+        return torch.cat(tensors=[three, pools], dim=1).relu_()
+
+
+class Stacked(nn.Module):
+    """Branches of equal widths on an axis of their own, which is folded into the channels."""
+
+    def __init__(self, c_in):
+        super().__init__()
+        self.all = nn.ModuleList(nn.Conv2d(c_in, 8, k, padding=k // 2) for k in (1, 1, 3, 3, 5))
+
+    def forward(self, x):
+        return torch.stack([layer(x) for layer in self.all], dim=1).flatten(1, 2)
+
+
+class Six(nn.Module):
+    """A shared reduce, six branches behind it."""
+
+    def __init__(self, c_in):
+        super().__init__()
+        self.reduce = nn.Sequential(nn.Conv2d(c_in, 16, 1), nn.ReLU())
+        self.branches = nn.ModuleList(
+            nn.Conv2d(16, 8, 3, padding=d, dilation=d) for d in range(1, 7)
+        )
+
+    def forward(self, x):
+        x = self.reduce(x)
+        return torch.cat([branch(x) for branch in self.branches], dim=-3)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        fifth,
+        lambda c: fifth(c, nn.AvgPool2d(3, 1, 1)),
+        lambda c: nn.Sequential(fifth(c)),
+        lambda c: Concat(**dict(fifth(c).items()), skip=nn.Identity()),
+        Nested,
+        Six,
+        Stacked,
+    ],
+)
+def test_a_block_of_five_branches_of_any_make_is_right(build):
+    judged(checks.exercise_3, build, "")
 
 
 @pytest.mark.parametrize(
     ("build", "said"),
     [
-        (lambda c: five(c, conv(c, 16, 3, padding=0)), "branches can be joined only"),
-        (used_twice, "one object stands in two branches"),
-        (lambda c: Inception(c, TABLE_1["3a"]), "at least five branches, got 4"),
-        (lambda c: nn.Sequential(five(c)), "return a Concat, got Sequential"),
-        (lambda c: five(c, Silent()), "fifth puts out the same for every image"),
-        (lambda c: five(c, conv(c, 32, 7)), "above 150,000,000"),
-        (lambda c: five(192), "it raised"),
+        (
+            lambda c: Concat(**{f"b{i}": nn.Identity() for i in range(5)}),
+            "got 5, 0 of them at work; b0 has no weights and looks at no neighbour; b1",
+        ),
+        (lambda c: fifth(c, nn.Identity()), "fifth has no weights and looks at no neighbour."),
+        (lambda c: fifth(c, nn.Sigmoid()), "fifth has no weights and looks at no neighbour."),
+        (
+            Sliced,
+            "1 of them at work; branch 2 has no layers of its own, they are those of branch 1;",
+        ),
+        (lambda c: fifth(c, conv(c, 16, 3, padding=0)), "Branches can be joined only"),
+        (
+            lambda c: Concat(**{f"b{i}": nn.MaxPool2d(3, 1, 1) for i in range(5)}),
+            "1 of them at work; b1 has no layers of its own, they are those of b0; b2",
+        ),
+        (used_twice, "; fifth has no layers of its own, they are those of branch3x3."),
+        (
+            lambda c: Inception(c, TABLE_1["3a"]),
+            "five branches joined on the channel axis, got 4.",
+        ),
+        (lambda c: nn.Sequential(conv(c, 8, 3), conv(8, 8, 3)), "on the channel axis, got 0."),
+        (lambda c: fifth(c, Silent()), "fifth puts out the same for every image"),
+        (Frozen, "fifth puts out the same for every image, or is detached from it."),
+        (Unheard, "branch 5 is joined, but does not reach the block's output"),
+        (lambda c: fifth(c, conv(c, 32, 7)), "above 150,000,000: reduce first."),
+        (lambda c: fifth(192), "It raised RuntimeError"),
+        (lambda c: nn.Sequential(fifth(c), nn.MaxPool2d(2)), "expected the same h and w."),
+        (lambda c: 5, "Return an nn.Module, got '5'."),
     ],
 )
-def test_wrong_fifth_branches_are_told_apart(build, said, capsys):
-    state, line = verdict(checks.exercise_3, build, capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_fifth_branches_are_told_apart(build, said):
+    judged(checks.exercise_3, build, said)
 
 
 def test_the_solution_costs_12_million_macs_more_than_block_3a():
     more = conv_cost(192, 16, 1, 28).macs + conv_cost(16, 16, 7, 28).macs
-    assert layer_table(five(192), (192, 28, 28)).macs == 128_049_152 + more < checks.BUDGET
+    assert layer_table(fifth(192), (192, 28, 28)).macs == 128_049_152 + more < checks.BUDGET
 
 
 @pytest.mark.parametrize("exercise", [checks.exercise_1, checks.exercise_2, checks.exercise_3])
-def test_a_stub_is_not_attempted_yet(exercise, capsys):
+def test_a_stub_is_not_attempted_yet(exercise):
     def stub(c_in):
         """(n, c_in, h, w) -> (n, 88, h, w)"""
         ...
 
-    for answer in (..., stub, dict.fromkeys(RIGHT_PADDINGS, ...)):
-        state, line = verdict(exercise, answer, capsys)
-        assert state == "not attempted yet" and line.startswith("▫")
+    if exercise is checks.exercise_1:
+        stub = dict.fromkeys(RIGHT_PADDINGS, ...)
+    for answer in (..., stub):
+        assert exercise.judge(answer) == ("not attempted yet", "")
 
 
 # --- the figures
@@ -303,11 +528,12 @@ def test_all_36_branches_are_muted_each_alone_and_by_kind_and_leave_the_network_
 def test_the_mute_explorer_looks_up_every_choice_and_its_picture_changes(muted):
     explorer = muting.mute_explorer(muted, tuple("abcdefghij"))
     options = [explorer.controls[name].options for name in ("branch", "block")]
-    assert options == [("none", *muting.BRANCHES), ("all", *muting.BLOCKS)]
+    assert options == [(("none", "none"), *muting.NAMES.items()), ("all", *muting.BLOCKS)]
+    assert tuple(muting.NAMES.values()) == muting.BRANCHES
     choices = [("branch5x5", "all"), ("branch5x5", "3a"), ("branch_pool", "3a"), ("none", "3a")]
     for branch, block in choices:
         moved(explorer, branch=branch, block=block)
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
+        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((9, 4))[0]
         for name in muting.BRANCHES:
             share = muted[name, block].trace() / muted[name, block].sum()
             assert f"  {name:<18} {share:6.1%}" in explorer.words

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from inception_edu.exercises.judging import other_network
 from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception
 from inception_edu.layers import Concat, conv
 from inception_edu.lessons import shared
@@ -69,14 +70,16 @@ def test_the_course_network_has_97_298_parameters_and_makes_1408_numbers():
     second = [(20, 8, 8), (20, 4, 4), (20, 4, 4), (88, 4, 4), (1408,), (10,)]
     assert shapes == first + second
     plain = [nn.Conv2d(1, 10, 5), nn.Conv2d(88, 20, 5), nn.Linear(1408, 10)]
-    count = sum(map(checks.count, plain)) + checks.plain_count(10) + checks.plain_count(20)
-    assert checks.count(network) == count == 97_298
+    plain += [checks.Block(10), checks.Block(20)]
+    count = sum(p.numel() for layer in plain for p in layer.parameters())
+    assert sum(p.numel() for p in network.parameters()) == count == 97_298
 
 
 def test_the_course_networks_block_is_linear_as_in_the_original():
     block = shared.average_pool_block(10)
     assert not [m for m in block.modules() if isinstance(m, (nn.ReLU, nn.BatchNorm2d))]
-    assert checks.check_average_pool_block(shared.average_pool_block) is None
+    shape, widths = (2, 10, 6, 7), checks.WIDTHS
+    assert other_network(block, lambda: checks.Block(10), shape, channels=widths) is None
 
 
 # --- helpers

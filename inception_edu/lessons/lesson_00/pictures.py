@@ -7,9 +7,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from inception_edu.cost import conv_cost, milliseconds, text_table
+from inception_edu.cost import conv_cost, milliseconds
 from inception_edu.data import Dataset, Split
-from inception_edu.exercises import Exercise
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.shared import Reached, reached, words_reached
 from inception_edu.training import pick_device, pick_precision
@@ -24,13 +24,13 @@ def gmacs_per_second(dtype: torch.dtype) -> float:
     return n * conv_cost(c_in, c_out, k, side).macs / ms / 1e6
 
 
-def words_machine() -> str:
+def machine() -> Table:
     """Device, cores, speed in both precisions, and the precision that training will use."""
     device = pick_device()
     speeds = {name: gmacs_per_second(getattr(torch, name)) for name in ("float32", "bfloat16")}
-    rows = [("device", str(device)), ("CPU cores", str(os.cpu_count()))]
+    rows = [("this machine", ""), ("device", device), ("CPU cores", os.cpu_count())]
     rows += [(f"{name}, GMAC/s", f"{speed:.0f}") for name, speed in speeds.items()]
-    return text_table([*rows, ("training will use", pick_precision(device))])
+    return Table([*rows, ("training will use", pick_precision(device))])
 
 
 def show_garments(dataset: Dataset, per_class: int = 9) -> Picture:
@@ -108,29 +108,14 @@ def nearest_average(averages: Tensor, split: Split) -> Tensor:
     return torch.cdist(split.images.double().flatten(1), averages.flatten(1)).argmin(1)
 
 
-def confused_pairs(labels: Tensor, predicted: Tensor, classes: tuple[str, ...], n: int = 5) -> str:
+def confused_pairs(
+    labels: Tensor, predicted: Tensor, classes: tuple[str, ...], n: int = 5
+) -> Table:
     """The `n` kinds of mistake made most often, with how often each was made."""
     table = torch.zeros(len(classes), len(classes), dtype=torch.int64)
     table.index_put_((labels, predicted), torch.tensor(1), accumulate=True).fill_diagonal_(0)
     order = table.flatten().argsort(descending=True, stable=True)[:n].tolist()
     pairs = [divmod(place, len(classes)) for place in order]
-    rows = [(classes[a], "taken for", classes[b], f"{table[a, b]}") for a, b in pairs]
-    return text_table(rows, left=3)
-
-
-def check_warm_up(answer: int) -> str | None:
-    """Two and two."""
-    return None if answer == 4 else f"you say {answer!r}; put two and two together"
-
-
-def check_training_images(answer: int) -> str | None:
-    """How many images the networks of the series are trained on."""
-    if answer == 60_000:
-        return "60,000 come with the data set, but 5,000 of them are set aside for validation"
-    if answer == 70_000:
-        return "70,000 is everything; the test part is never trained on"
-    return None if answer == 55_000 else f"you say {answer!r}; len(fashion.train) knows"
-
-
-warm_up = Exercise("0", check_warm_up)
-exercise_1 = Exercise("1", check_training_images)
+    rows = [(classes[a], classes[b], int(table[a, b])) for a, b in pairs]
+    told = f"the commonest mistakes, of {len(labels):,} pictures"
+    return Table([("true class", "taken for", "pictures"), *rows], left=2, bold=[0], caption=told)
