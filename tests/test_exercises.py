@@ -211,6 +211,21 @@ def test_check_returns_what_the_lesson_goes_on_with(capsys):
     )
 
 
+def test_the_packages_own_version_handed_back_is_no_attempt(capsys):
+    exercise = Exercise("5", lambda function: None if function() == 4 else "not 4", ours=answered_4)
+    own = exercise.check(lambda: 5)
+    assert own is answered_4 and exercise.check(own) is own  # the check's cell run twice
+    assert exercise.state == "not attempted yet"
+    mine = exercise.check(lambda: 4)
+    assert exercise.state == "right" and mine is not own
+    number = Exercise("5", twelve, ours=12)
+    assert number.check(12) == 12 and number.state == "right"
+
+
+def answered_4():
+    return 4
+
+
 @pytest.mark.parametrize(
     ("guess", "verdict", "said"),
     [
@@ -294,6 +309,7 @@ def test_answer_is_shown_with_its_unit(answer, unit, shown, capsys):
 def test_numbers_are_taken_in_every_form():
     for value in (51, 51.0, "51", np.int64(51), np.array(51.0), torch.tensor(51), Fraction(51)):
         assert number(value) == whole(value) == 51
+    assert number(np.array([51])) == number(torch.tensor([[51.0]])) == 51
     assert number("1,024") == 1024 and number("13 %") == 13
     for value in (True, "a", None, [1], math.nan, 1j, torch.zeros(2), {}):
         assert number(value) is None and whole(value) is None

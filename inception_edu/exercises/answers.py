@@ -32,7 +32,7 @@ def number(value: object) -> float | None:
     if isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool"):
         return None
     try:
-        found = float(value)
+        found = float(value.item() if hasattr(value, "item") else value)  # an array of one number
     except (TypeError, ValueError, OverflowError, RuntimeError):
         return None
     return None if found != found else found

@@ -60,7 +60,9 @@ class Exercise:
         """The verdict on an answer, and why it is not right yet."""
         if isinstance(self._check, Mapping):
             return self._judge_parts(answer[0] if len(answer) == 1 else answer)
-        if not answer or any(map(unattempted, answer)):
+        ours = self.ours if isinstance(self.ours, tuple) else (self.ours,)
+        back = [callable(part) and any(part is own for own in ours) for part in answer]
+        if not answer or any(map(unattempted, answer)) or any(back):  # a check's cell run twice
             return OPEN, ""
         why = _ask(self._check, *answer)
         return (WRONG, why) if why else (RIGHT, "")
