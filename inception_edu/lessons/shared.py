@@ -140,12 +140,12 @@ def table_reached(networks: list[Reached], *, bold: Iterable[int] = ()) -> Table
         cells = f"{r.params:,}", f"{r.macs:,}", accuracy, f"{r.n}", f"{r.seconds:.1f}"
         rows.append((r.name, *cells))
     about = saved("networks")
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    caption = f"Fashion-MNIST, measured on {about['hardware']}; {versions}"
-    return Table(rows, bold=bold, caption=caption)
+    where = about["hardware"], ", ".join(map(" ".join, about["versions"].items()))
+    return Table(rows, bold=bold, caption="Fashion-MNIST, measured on {}; {}".format(*where))
 
 
 def words_reached(networks: list[Reached]) -> str:
+    """The running table as text."""
     return repr(table_reached(networks))
 
 
