@@ -211,21 +211,6 @@ def test_check_returns_what_the_lesson_goes_on_with(capsys):
     )
 
 
-def test_the_packages_own_version_handed_back_is_no_attempt(capsys):
-    exercise = Exercise("5", lambda function: None if function() == 4 else "not 4", ours=answered_4)
-    own = exercise.check(lambda: 5)
-    assert own is answered_4 and exercise.check(own) is own  # the check's cell run twice
-    assert exercise.state == "not attempted yet"
-    mine = exercise.check(lambda: 4)
-    assert exercise.state == "right" and mine is not own
-    number = Exercise("5", twelve, ours=12)
-    assert number.check(12) == 12 and number.state == "right"
-
-
-def answered_4():
-    return 4
-
-
 @pytest.mark.parametrize(
     ("guess", "verdict", "said"),
     [

@@ -109,7 +109,7 @@ def test_minutes_saved_are_those_of_the_exercises_and_two_a_question(path):
 def test_every_guess_exercise_and_question_is_in_the_key(path):
     nb, key = read(path), answers.key(path)
     assert key in text()
-    told = [out.get("text", "") for cell in code(nb) for out in cell.outputs]
+    told = [answers.text_of(out) for cell in code(nb) for out in cell.outputs]
     assert len(answers.guesses(nb)) == "".join(told).count("Your guess:")
     assert all(asked and not asked.endswith("* ") for asked, _ in answers.guesses(nb))
     (asked,) = (c.source for c in nb.cells if c.source.startswith("## Questions"))

@@ -58,14 +58,20 @@ class Exercise:
 
     def judge(self, *answer: object) -> tuple[str, str]:
         """The verdict on an answer, and why it is not right yet."""
+        if self._is_ours(answer):
+            return OPEN, ""
         if isinstance(self._check, Mapping):
             return self._judge_parts(answer[0] if len(answer) == 1 else answer)
-        ours = self.ours if isinstance(self.ours, tuple) else (self.ours,)
-        back = [callable(part) and any(part is own for own in ours) for part in answer]
-        if not answer or any(map(unattempted, answer)) or any(back):  # a check's cell run twice
+        if not answer or any(map(unattempted, answer)):
             return OPEN, ""
         why = _ask(self._check, *answer)
         return (WRONG, why) if why else (RIGHT, "")
+
+    def _is_ours(self, answer: tuple) -> bool:
+        """Whether a cell `name = check(name)` was run again on the package's own."""
+        ours = self.ours if isinstance(self.ours, tuple) else (self.ours,)
+        pairs = zip(answer, ours, strict=False)
+        return len(answer) == len(ours) and all(callable(a) and a is b for a, b in pairs)
 
     def _why_not(self, *answer: object) -> str:
         return self.judge(*answer)[1]
@@ -73,7 +79,11 @@ class Exercise:
     def _judge_parts(self, answer: object) -> tuple[str, str]:
         if not isinstance(answer, Mapping):
             one = isinstance(answer, str) or not hasattr(answer, "__len__")
-            answer = dict(zip(self._check, [answer] if one else answer, strict=False))
+            one = one or getattr(answer, "ndim", 1) == 0  # a number of numpy or torch
+            answer = [answer] if one else list(answer)
+            if len(answer) > len(self._check):
+                return WRONG, f"It has {len(answer)} parts, expected {len(self._check)}."
+            answer = dict(zip(self._check, answer, strict=False))
         strange = [name for name in answer if name not in self._check]
         if strange:
             return WRONG, f"It has {strange[0]!r}; its parts are {', '.join(self._check)}."
