@@ -239,7 +239,8 @@ def test_parameters_of_narrow_networks(width, params):
 
 
 @pytest.mark.parametrize(
-    "scalar", [str, float, np.float32, np.array, torch.tensor, lambda x: Fraction(7, 20)]
+    "scalar",
+    [str, float, np.float32, np.float16, np.array, torch.tensor, lambda x: Fraction(7, 20)],
 )
 def test_width_0_35_is_right(scalar):
     assert checks.exercise_3.judge(scalar(0.35)) == (RIGHT, "")

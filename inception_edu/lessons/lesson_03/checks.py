@@ -166,7 +166,7 @@ def check_width(answer: object) -> str | None:
     width = number(answer)
     if width is None or not 0.005 < width <= 1:
         return f"give a number from 0.01 to 1, such as 0.5, got {answer!r:.40}"
-    if abs(100 * width - round(100 * width)) > 1e-4:  # float32's 0.35 is nearer
+    if abs(100 * width - round(100 * width)) > 0.015:  # float16 has 0.3501
         return f"{width:g} is no whole number of hundredths, such as 0.34"
     found, wider = params(round(width, 2)), params(round(width + 0.01, 2))
     if found > BUDGET:
