@@ -9,7 +9,7 @@ from torch import nn
 
 from conftest import moved, solutions_pass
 from inception_edu.cost import conv_cost, layer_table, receptive_field
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.googlenet import TABLE_1, GoogLeNet
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_03 import (
@@ -322,7 +322,7 @@ def test_words_stay_inside_their_boxes_in_the_diagram(paper):
         boxes = [patch.get_window_extent() for patch in ax.patches]
         for text in ax.texts:
             extent = text.get_window_extent()
-            assert extent.x0 >= 0 and extent.x1 <= 1000
+            assert extent.x0 >= 0 and extent.x1 <= 2 * on_page((10, 7.6))[0]
             inside = [b for b in boxes if b.contains(*extent.get_points().mean(0))]
             assert all(b.x0 <= extent.x0 and extent.x1 <= b.x1 for b in inside), text.get_text()
 
@@ -388,7 +388,8 @@ def test_moving_the_explorers_controls_changes_picture_and_words(paper):
     assert explorer.values == dict(name="3a", side=224)
     for name, value in (("name", "3b"), ("side", 320), ("name", "5b"), ("side", 96)):
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24]) == (900, 380)
+        pixels = tuple(2 * n for n in on_page((9, 3.8)))
+        assert struct.unpack(">II", explorer.picture.value[16:24]) == pixels
 
 
 def test_the_explorers_words_tell_shapes_costs_and_windows(paper):

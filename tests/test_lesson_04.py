@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, nll_loss
 
 from authoring.measure import table
 from conftest import moved, solutions_pass
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.googlenet import GoogLeNet, initialise
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_04 import (
@@ -415,7 +415,8 @@ def test_the_explorer_looks_up_every_setting_and_its_picture_changes(grid):
     assert explorer.controls["start"].options == tuple(STARTS)
     for name, value in dict(start="Kaiming", norm="batch norm", head="aux1").items():
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
+        width, _ = struct.unpack(">II", explorer.picture.value[16:24])
+        assert width == 2 * on_page((9, 4.2))[0]
     choice = gradients.Choice(SETTINGS[-1], grid[SETTINGS[-1]], ("aux1",))
     assert SETTINGS[-1] == Setting("Kaiming", True) and explorer.words == gradients._words(choice)
 

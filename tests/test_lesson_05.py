@@ -10,7 +10,7 @@ from torch.utils.data import TensorDataset
 
 from conftest import moved, solutions_pass
 from inception_edu.data import load
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_05 import (
     checks as checks,
@@ -278,7 +278,8 @@ def test_the_schedule_explorer_follows_its_controls():
     assert "peak            step 51   rate 0.1993" in explorer.words
     for name, value in (("schedule", "cosine"), ("warm_up", 0.1), ("lr", 0.4)):
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24]) == (800, 360)
+        pixels = tuple(2 * n for n in on_page((8, 3.6)))
+        assert struct.unpack(">II", explorer.picture.value[16:24]) == pixels
     assert "three quarters  step 150" in explorer.words
     recipe = Recipe(steps=200, schedule="cosine", warm_up=0.1, lr=0.4)
     assert f"rate {recipe.lr_at(150, 200):.4f}" in explorer.words
