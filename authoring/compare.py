@@ -6,6 +6,8 @@ from copy import deepcopy
 
 from nbformat import NotebookNode
 
+from authoring.pictures import drawn_by
+
 WITHIN = re.compile(r"within:(\d+(?:\.\d+)?)")
 NUMBER = re.compile(  # 3x3, 4a and v3 are words; 85.3 %, 2.3x and -1e-3 are numbers
     r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?![\d.,]*(?:[a-wyz_]|x\w))(?!\d)", re.I
@@ -45,9 +47,10 @@ def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def keep_close(old: NotebookNode, new: NotebookNode) -> None:
-    """Give a cell that is compared within a distance its old outputs, where they agree."""
+    """Give a cell that is compared within a distance its old outputs, where they agree and the
+    same code drew their pictures."""
     units = within(old)
-    if units is not None and len(old.outputs) == len(new.outputs):
+    if units is not None and drawn_by(old.outputs) == drawn_by(new.outputs):
         found = agrees_within(old.outputs, new.outputs, units)
         texts = [[text for *_, text in map(list, _texts(out))] for out in found]
         if texts == [[text for *_, text in map(list, _texts(out))] for out in old.outputs]:

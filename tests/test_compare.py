@@ -56,3 +56,15 @@ def test_a_cell_that_agrees_keeps_its_old_outputs(value, kept):
     new = new_code_cell(outputs=[new_output("stream", text=value)], **tagged)
     keep_close(old, new)
     assert new.outputs[0].text == ("a 1" if kept else value)
+
+
+@pytest.mark.parametrize(("code", "kept"), [("draw 1", True), ("draw 2", False)])
+def test_a_picture_is_kept_only_where_the_same_code_drew_it(code, kept):
+    def cell(text, code):
+        about = {"image/png": {"drawn_by": code}}
+        out = new_output("display_data", {"image/png": text, "text/plain": text}, metadata=about)
+        return new_code_cell(outputs=[out], metadata={"tags": ["within:3"]})
+
+    old, new = cell("1", "draw 1"), cell("2", code)
+    keep_close(old, new)
+    assert new.outputs[0].data["image/png"] == ("1" if kept else "2")

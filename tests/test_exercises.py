@@ -307,6 +307,7 @@ def test_answer_is_shown_with_its_unit(answer, unit, shown, capsys):
 def test_numbers_are_taken_in_every_form():
     for value in (51, 51.0, "51", np.int64(51), np.array(51.0), torch.tensor(51), Fraction(51)):
         assert number(value) == whole(value) == 51
+    assert number(np.array([51])) == number(torch.tensor([[51.0]])) == 51
     assert number("1,024") == 1024 and number("13 %") == 13
     for value in (True, "a", None, [1], math.nan, 1j, torch.zeros(2), {}):
         assert number(value) is None and whole(value) is None

@@ -1,4 +1,5 @@
 import struct
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,8 +8,8 @@ import torchvision
 from torch import nn
 
 from conftest import moved, solutions_pass
-from inception_edu.cost import layer_table, receptive_field
-from inception_edu.figures import render
+from inception_edu.cost import conv_cost, layer_table, receptive_field
+from inception_edu.figures import on_page, render
 from inception_edu.googlenet import TABLE_1, GoogLeNet
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_03 import (
@@ -27,53 +28,74 @@ def paper():
         return GoogLeNet(aux=False).eval()
 
 
-def verdict(exercise, *answer, capsys):
-    """The state after a check, and the one line it printed."""
-    exercise.check(*answer)
-    return exercise.state, capsys.readouterr().out
+SUSPECTS, COLUMN = ["conv1", "4c", "5a"], 6.96
+NOT_YET, RIGHT, OPEN = "not right yet", "right", "not attempted yet"
 
 
 # --- exercise 1
 
 
-@pytest.mark.parametrize("names", [["conv1", "4c", "5a"], {"5a", "4c", "conv1"}])
-@pytest.mark.parametrize("column", [6.96, 6.9608448, 6.97])
-def test_conv1_4c_and_5a_and_7_million_are_right(names, column, capsys):
-    assert verdict(checks.exercise_1, names, column, capsys=capsys)[0] == "right"
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"5a", "4c", "conv1"},
+        ("Conv1", "4C", " 5A "),
+        np.array(["conv1", "4c", "5a"]),
+        ["conv 1", "inception (4c)", "Inception 5a"],
+        ["conv1", "4c", "5a", "5a"],
+        [row for name, row in checks.rows().items() if name in SUSPECTS],
+        dict.fromkeys(SUSPECTS),
+    ],
+)
+@pytest.mark.parametrize("column", ["6.96", 6.9608448, np.float32(6.961), torch.tensor(6.96)])
+def test_conv1_4c_and_5a_and_7_million_are_right(names, column):
+    assert checks.exercise_1.judge(names, column) == (RIGHT, "")
 
 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
         (["conv1", "4a", "4c", "5a"], "204 of its 208 filters"),
-        (["conv1", "4c", "5a", "4d"], "4d is -1.8% off, within 3%"),
-        (["conv1", "4c", "5a", "linear"], "linear is -2.3% off"),
+        (["conv1", "4c", "5a", "4d"], "ow 4d is -1.8% off, within 3%"),
+        (["conv1", "4c", "5a", "Linear"], "Row linear is -2.3% off"),
         (["conv1", "4c"], "1 more cannot be: look at both columns"),
-        (["5a", "5a"], "2 more cannot be"),
+        (["5a", "5A"], "2 more cannot be"),
         (["pool1"], "'pool1' is no row with weights: those are conv1, conv2, 3a"),
-        ("conv1", "give a list of row names"),
-        ([1, 2], "give a list of row names"),
+        (list(checks.rows()), "Row conv2 is"),
+        ("conv1", "ive a list of row names"),
+        ([1, 2], "ive a list of row names"),
+        (3, "ive a list of row names"),
+        ([], "ive a list of row names"),
     ],
 )
-def test_wrong_suspects_are_told_apart(names, said, capsys):
-    state, line = verdict(checks.exercise_1, names, 6.96, capsys=capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_suspects_are_told_apart_whatever_the_column_is(names, said):
+    state, told = checks.exercise_1.judge(names, COLUMN)
+    assert state == NOT_YET and said in told and told.startswith("Right: column. suspects: ")
+    assert checks.exercise_1.judge(names, ...)[1].endswith("Not attempted yet: column.")
 
 
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        (6.7977, "takes K as 1000"),
-        (6797.7, "give millions"),
-        (5, "what [V3] says"),
-        (6.998552, "what the network has"),
-        (3.3, "does not add up to 3.3 million"),
-        ("7", "it raised TypeError"),
+        (6.7977, "6.7977 million is K taken as 1000"),
+        (6797.7, "6797.7 million is the sum in K"),
+        (6_960_844.8, "is the sum in weights"),
+        (5, "5 million is what [V3] says"),
+        (6.99, "6.99 million is the column as counted here"),
+        (7, "7 million is what the network has"),
+        (6.998552, "is what the network has"),
+        (5.94, "the sum without linear"),
+        (6.9, "6.9 million is not what the printed K of all 12 rows add up to"),
+        (6.97, "is not what the printed K"),
+        (-6.96, "is not what the printed K"),
+        ("many", "ive the sum as one number, got 'many'"),
+        ([6.96, 7], "ive the sum as one number"),
+        (True, "ive the sum as one number, got True"),
     ],
 )
-def test_wrong_sums_of_the_column_are_told_apart(column, said, capsys):
-    state, line = verdict(checks.exercise_1, ["conv1", "4c", "5a"], column, capsys=capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_sums_of_the_column_are_told_apart(column, said):
+    state, told = checks.exercise_1.judge(SUSPECTS, column)
+    assert state == NOT_YET and said in told and told.startswith("Right: suspects. column: ")
 
 
 def test_rows_off_by_more_than_3_percent_are_the_three_of_facts_and_4a_is_not():
@@ -87,52 +109,115 @@ def test_rows_off_by_more_than_3_percent_are_the_three_of_facts_and_4a_is_not():
 
 
 def separable(c_in, multiplier, c_out, k, size, stride):
-    """The solution."""
     side = -(-size // stride)
     weights = k * k * c_in * multiplier + c_in * multiplier * c_out
     return weights, weights * side * side
 
 
-def no_mix(c_in, multiplier, c_out, k, size, stride):
-    weights = k * k * c_in * multiplier
-    return weights, weights * (size // stride) ** 2
+def built(*sizes):
+    """By modules of one's own, in numbers of another kind."""
+    c_in, multiplier, c_out, k, size, stride = sizes
+    first = nn.Conv2d(c_in, c_in * multiplier, k, stride, (k - 1) // 2, groups=c_in, bias=False)
+    mix = nn.Conv2d(c_in * multiplier, c_out, 1, bias=False)
+    y = first(torch.zeros(1, c_in, size, size))
+    weights = torch.tensor(first.weight.numel() + mix.weight.numel())
+    return [weights, weights * float(y[0, 0].numel())]
 
 
-def dense(c_in, multiplier, c_out, k, size, stride):
-    weights = k * k * c_in * c_in * multiplier + c_in * multiplier * c_out
-    return weights, weights * (size // stride) ** 2
+def in_floats(a, b, c, kernel, n, step):
+    return np.array([a * b * (kernel**2 + c), a * b * (kernel**2 + c) * np.ceil(n / step) ** 2])
 
 
-def at_full_size(c_in, multiplier, c_out, k, size, stride):
-    weights = separable(c_in, multiplier, c_out, k, size, 1)[0]
-    return weights, weights * size * size
+def by_conv_cost(c_in, multiplier, c_out, k, size, stride):
+    first = conv_cost(c_in, c_in * multiplier, k, size, stride=stride, groups=c_in)
+    mix = conv_cost(c_in * multiplier, c_out, 1, (size - 1) // stride + 1)
+    return {"weights": first.params + mix.params, "macs": first.macs + mix.macs}.values()
 
 
-def test_a_separable_convolution_with_multiplier_8_is_right(capsys):
-    assert verdict(checks.exercise_2, separable, 8, capsys=capsys)[0] == "right"
+@pytest.mark.parametrize("multiplier", [8, 8.0, "8", np.int64(8), torch.tensor(8.0)])
+def test_multiplier_8_is_right_in_any_kind_of_number(multiplier):
+    assert checks.exercise_2.judge(separable, multiplier) == (RIGHT, "")
+
+
+@pytest.mark.parametrize("function", [separable, built, in_floats, by_conv_cost])
+def test_a_separable_convolution_is_right_in_any_make(function):
+    assert checks.exercise_2.judge(function, 8) == (RIGHT, "")
     assert separable(3, 8, 64, 7, 224, 2) == (2_712, 34_019_328)
 
 
+def with_(weights=None, side=None):
+    """`separable` with other weights for c, m, o, k, or another side for size, stride."""
+
+    def function(c, m, o, k, size, stride):
+        w = weights(c, m, o, k) if weights else k * k * c * m + c * m * o
+        return w, w * (side(size, stride) if side else -(-size // stride)) ** 2
+
+    return function
+
+
 @pytest.mark.parametrize(
-    ("function", "multiplier", "said"),
+    ("function", "said"),
     [
-        (no_mix, 8, "the 1x1 that mixes the channels is missing"),
-        (dense, 8, "each filter reads one channel"),
-        (at_full_size, 8, "the stride leaves fewer outputs"),
-        (lambda **_: (1, 1), 8, "then a 1x1"),
-        (lambda **_: 2712, 8, "return two numbers, (weights, macs), got 2712"),
-        (lambda c_in: (1, 1), 8, "it raised TypeError"),
-        (separable, 7, "a multiplier of 7 gives 2.32 K and 29.8 M"),
-        (separable, 9, "another is nearer"),
-        (separable, 0, "a multiplier of 0 gives 0.00 K"),
-        (separable, 8.0, "a whole number, got 8.0"),
-        (separable, "8", "a whole number"),
+        (with_(lambda c, m, o, k: k * k * c * m), "the 1x1 that mixes the channels is missing"),
+        (with_(lambda c, m, o, k: k * k * c * c * m + c * m * o), "each filter reads one channel"),
+        (with_(lambda c, m, o, k: k * k * c * m + c * m * o + c * m + o), "there are no biases"),
+        (with_(lambda c, m, o, k: 49 * c * m + c * m * o), "then a 1x1"),
+        (with_(lambda c, m, o, k: k * k * 3 * m + 3 * m * o), "then a 1x1"),
+        (with_(lambda c, m, o, k: k * k * c * 8 + c * 8 * o), "then a 1x1"),
+        (with_(lambda c, m, o, k: k * k * c * m + c * m * 64), "then a 1x1"),
+        (with_(side=lambda size, stride: size), "the stride leaves fewer outputs"),
+        (with_(side=lambda size, stride: size // stride), "the outputs of a side are rounded up"),
+        (with_(side=lambda size, stride: 1), "used at every output of the grid"),
+        (with_(side=lambda size, stride: 224 // stride), "used once at each output"),
+        (with_(side=lambda size, stride: -(-size // 2)), "used once at each output"),
+        (lambda *sizes: separable(*sizes)[::-1], "weights come first, then MACs"),
+        (
+            lambda *sizes: (separable(*sizes)[0], 2 * separable(*sizes)[1]),
+            "a multiply-add counts once",
+        ),
+        (lambda *sizes: (2712, 34_019_328), "for c_in="),
+        (lambda *_: (1, 1), "then a 1x1"),
+        (lambda *_: 2712, "return two numbers, (weights, macs), got 2712"),
+        (lambda *sizes: sizes, "return two numbers"),
+        (lambda *_: print(end=""), "got None"),
+        (lambda *_: "ab", "got 'ab'"),
+        (lambda c_in: (1, 1), "t raised TypeError"),
+        (2712, "t raised TypeError"),
     ],
 )
-def test_wrong_separable_convolutions_are_told_apart(function, multiplier, said, capsys):
-    for _ in range(3):  # shapes are drawn
-        state, line = verdict(checks.exercise_2, function, multiplier, capsys=capsys)
-        assert state == "not right yet" and said in line
+def test_wrong_separable_convolutions_are_told_apart(function, said):
+    state, told = checks.exercise_2.judge(function, 8)
+    assert state == NOT_YET and said.lower() in told.lower()
+    assert told.startswith("Right: multiplier. separable: ")
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "said"),
+    [
+        (7, "7 gives 2.32 K and 29.8 M, another is nearer"),
+        (9, "another is nearer"),
+        (8.5, "from 1 to 1000, got 8.5"),
+        (0, "got 0"),
+        (1e12, "from 1 to 1000"),
+        (True, "got True"),
+        ("eight", "got 'eight'"),
+    ],
+)
+def test_wrong_multipliers_are_told_apart(multiplier, said):
+    state, told = checks.exercise_2.judge(separable, multiplier)
+    assert state == NOT_YET and said in told and told.startswith("Right: separable. multiplier: ")
+
+
+def test_half_an_answer_is_judged():
+    assert checks.exercise_2.judge(separable, ...) == (
+        NOT_YET,
+        "Right: separable. Not attempted yet: multiplier.",
+    )
+    assert checks.exercise_2.judge(lambda *_: ..., 8)[1].startswith("Right: multiplier. ")
+
+
+def test_every_argument_of_separable_is_drawn_at_least_three_times():
+    assert all(len(set(drawn)) >= 3 for drawn in zip(*checks.shapes(), strict=True))
 
 
 def test_multiplier_8_is_nearest_to_2_7_k_and_34_m():
@@ -153,42 +238,43 @@ def test_parameters_of_narrow_networks(width, params):
     assert sum(p.numel() for p in built.parameters()) == params
 
 
-@pytest.mark.parametrize("scalar", [float, np.float32, np.array, torch.tensor])
-def test_width_0_35_is_right(scalar, capsys):
-    assert verdict(checks.exercise_3, scalar(0.35), capsys=capsys)[0] == "right"
+@pytest.mark.parametrize(
+    "scalar",
+    [str, float, np.float32, np.float16, np.array, torch.tensor, lambda x: Fraction(7, 20)],
+)
+def test_width_0_35_is_right(scalar):
+    assert checks.exercise_3.judge(scalar(0.35)) == (RIGHT, "")
 
 
 @pytest.mark.parametrize(
     ("width", "said"),
     [
-        (0.5, "width 0.5 has 1,502,690 parameters, above 750,000"),
+        (0.5, "Width 0.5 has 1,502,690 parameters, above 750,000"),
         (0.36, "784,850 parameters, above"),
         (0.25, "grow with the square of the width"),
         (0.3, "wider fits too"),
+        (0.354, "0.354 is no whole number of hundredths"),
+        (0.3526, "no whole number of hundredths"),
         (1, "5,983,802 parameters"),
-        (0, "from 0.01 to 1, got 0"),
-        (35, "from 0.01 to 1, got 35"),
+        (0, "from 0.01 to 1, such as 0.5, got 0"),
+        (35, "from 0.01 to 1, such as 0.5, got 35"),
         (0.001, "from 0.01 to 1"),
-        ("0.35", "from 0.01 to 1"),
+        ([0.35, 0.36], "from 0.01 to 1"),
     ],
 )
-def test_wrong_widths_are_told_apart(width, said, capsys):
-    state, line = verdict(checks.exercise_3, width, capsys=capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_widths_are_told_apart(width, said):
+    state, told = checks.exercise_3.judge(width)
+    assert state == NOT_YET and said in told
 
 
-def test_stubs_are_not_attempted_yet(capsys):
+def test_stubs_are_not_attempted_yet():
     def stub(c_in, multiplier, c_out, k, size, stride):
         """-> (weights, macs)"""
         ...
 
-    for exercise, answer in (
-        (checks.exercise_1, ([...], ...)),
-        (checks.exercise_2, (stub, ...)),
-        (checks.exercise_3, (...,)),
-    ):
-        state, line = verdict(exercise, *answer, capsys=capsys)
-        assert state == "not attempted yet" and line.startswith("▫")
+    assert checks.exercise_1.judge([...], ...)[0] == OPEN
+    assert checks.exercise_2.judge(stub, ...)[0] == OPEN
+    assert checks.exercise_3.judge(...)[0] == OPEN
 
 
 # --- the diagram and the longest way
@@ -236,7 +322,7 @@ def test_words_stay_inside_their_boxes_in_the_diagram(paper):
         boxes = [patch.get_window_extent() for patch in ax.patches]
         for text in ax.texts:
             extent = text.get_window_extent()
-            assert extent.x0 >= 0 and extent.x1 <= 1000
+            assert extent.x0 >= 0 and extent.x1 <= 2 * on_page((10, 7.6))[0]
             inside = [b for b in boxes if b.contains(*extent.get_points().mean(0))]
             assert all(b.x0 <= extent.x0 and extent.x1 <= b.x1 for b in inside), text.get_text()
 
@@ -302,7 +388,8 @@ def test_moving_the_explorers_controls_changes_picture_and_words(paper):
     assert explorer.values == dict(name="3a", side=224)
     for name, value in (("name", "3b"), ("side", 320), ("name", "5b"), ("side", 96)):
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24]) == (900, 380)
+        pixels = tuple(2 * n for n in on_page((9, 3.8)))
+        assert struct.unpack(">II", explorer.picture.value[16:24]) == pixels
 
 
 def test_the_explorers_words_tell_shapes_costs_and_windows(paper):
@@ -333,18 +420,16 @@ def test_shapes_beside_the_papers_say_where_they_differ():
     for name, row in list(TABLE_1.items())[:2]:
         net.add_module(name, nn.Conv2d(c_in, row.output[2], 3, 2, 1, device="meta"))
         c_in = row.output[2]
-    assert detective.shapes_beside(net).splitlines()[1:] == [
-        "conv1  112x112x64  112x112x64  equal",
-        "pool1    56x56x64    56x56x64  equal",
+    assert detective.shapes_beside(net).rows[1:] == [
+        ("conv1", "112x112x64", "112x112x64", "equal"),
+        ("pool1", "56x56x64", "56x56x64", "equal"),
     ]
     net.pool1 = nn.MaxPool2d(3, 2)
-    assert "55x55x64    56x56x64  DIFFERS" in detective.shapes_beside(net)
+    assert detective.shapes_beside(net).rows[2][1:] == ("55x55x64", "56x56x64", "DIFFERS")
 
 
 def test_costs_beside_the_papers_are_those_of_facts(paper):
-    rows = {
-        line.split()[0]: line.split()[1:] for line in detective.beside_the_paper(paper).splitlines()
-    }
+    rows = {name: [*cells] for name, *cells in detective.beside_the_paper(paper).rows}
     assert rows["conv1"] == ["9.2", "2.7", "118.0", "34"]
     assert rows["4c"] == ["497.5", "463", "99.9", "100"]
     assert rows["5a"] == ["1018.0", "1072", "51.1", "54"]
@@ -358,8 +443,7 @@ def test_costs_beside_the_papers_are_those_of_facts(paper):
 
 
 def test_readings_of_the_first_row_are_those_of_facts():
-    lines = detective.readings().splitlines()
-    found = {line[:26].strip(): line[26:].split()[:2] for line in lines}
+    found = {name: numbers for name, _, *numbers in detective.readings().rows}
     assert found["7x7 on RGB, the row itself"] == ["9.19", "118.0"]  # 9,408 and 118,013,952
     assert found["7x7 separable, 8 a channel"] == ["2.65", "34.0"]  # 2,712 and 34.02 M
     assert found["7x1 beside 1x7"] == ["2.62", "33.7"]  # 2,688 and 33.7 M

@@ -1,12 +1,15 @@
+import copy
 import struct
 
+import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch import nn
+from torch.nn.functional import cross_entropy, nll_loss
 
 from authoring.measure import table
 from conftest import moved, solutions_pass
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.googlenet import GoogLeNet, initialise
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_04 import (
@@ -18,17 +21,14 @@ from inception_edu.lessons.lesson_04 import (
 )
 from inception_edu.lessons.lesson_04.runs import HEADS, RATES, SETTINGS, STARTS, Setting
 from inception_edu.lessons.shared import saved
-from inception_edu.losses import head_losses
+from inception_edu.losses import head_logits, head_losses, loss_with_aux
 from inception_edu.training.history import History
 from inception_edu.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def verdict(exercise, answer, capsys):
-    """The state after a check, and the one line it printed."""
-    exercise.check(answer)
-    return exercise.state, capsys.readouterr().out
+NOT_YET, RIGHT, OPEN = "not right yet", "right", "not attempted yet"
 
 
 def heads_of(outputs, labels):
@@ -38,11 +38,41 @@ def heads_of(outputs, labels):
 # --- exercise 1
 
 
-def test_the_loss_with_weights_1_and_0_3_is_right(capsys):
-    def right(outputs, labels):
-        return cross_entropy(outputs.logits, labels) + 0.3 * sum(heads_of(outputs, labels))
+def by_a_loop(outputs, labels):
+    loss = cross_entropy(outputs.logits, labels)
+    for name in outputs.aux:
+        loss = loss + 0.3 * cross_entropy(outputs.aux[name], labels)
+    return loss
 
-    assert verdict(checks.exercise_1, right, capsys)[0] == "right"
+
+def by_hand(outputs, labels):
+    total = 0
+    for weight, logits in [(1, outputs.logits), *((0.3, x) for x in outputs.aux.values())]:
+        chosen = logits.log_softmax(-1).gather(1, labels[:, None])
+        total -= weight * chosen.mean()
+    return total
+
+
+def by_cases(outputs, labels):
+    if not outputs.aux:
+        return nn.CrossEntropyLoss()(outputs.logits, labels)
+    losses = nll_loss(
+        torch.stack([outputs.logits, *outputs.aux.values()]).log_softmax(2).permute(1, 2, 0),
+        labels[:, None].expand(-1, 3),
+        reduction="none",
+    ).mean(0)
+    return losses @ torch.tensor([1, 0.3, 0.3], dtype=losses.dtype)
+
+
+class Loss(nn.Module):
+    def forward(self, outputs, labels):
+        aux = sum(heads_of(outputs, labels), start=torch.zeros(()))
+        return 0.3 * aux.double() + cross_entropy(outputs.logits.double(), labels)
+
+
+@pytest.mark.parametrize("loss", [by_a_loop, by_hand, by_cases, Loss()])
+def test_the_loss_with_weights_1_and_0_3_is_right_in_any_make(loss):
+    assert checks.exercise_1.judge(loss) == (RIGHT, "")
 
 
 @pytest.mark.parametrize(
@@ -50,49 +80,56 @@ def test_the_loss_with_weights_1_and_0_3_is_right(capsys):
     [
         (lambda o, y: sum(heads_of(o, y)), "weigh each by 0.3"),
         (lambda o, y: 0.0, "main head alone"),
-        (lambda o, y: 0.3 * sum(heads_of(o, y)[:1]), "only one of the two"),
+        (lambda o, y: 0.3 * sum(heads_of(o, y)[:1]), "aux2 is not counted"),
+        (lambda o, y: 0.3 * sum(heads_of(o, y)[1:]), "aux1 is not counted"),
         (lambda o, y: 0.15 * sum(heads_of(o, y)), "not to their mean"),
-        (lambda o, y: 0.5 * sum(heads_of(o, y)), "with weights 1, 0.3, 0.3"),
+        (lambda o, y: 0.5 * sum(heads_of(o, y)), "In training it returns"),
         (
             lambda o, y: (
                 0.3 * cross_entropy(o.aux["aux1"], y) + 0.3 * cross_entropy(o.aux["aux2"], y)
             ),
-            "at inference it asks for a head that is not there: there is no aux head 'aux1'",
+            "At inference, with no head in outputs.aux, it raised KeyError: there is no aux head",
         ),
         (
             lambda o, y: 0.3 * (sum(heads_of(o, y)) if o.aux else 2 * cross_entropy(o.logits, y)),
-            "at inference the main head alone counts",
+            "At inference, where the main head alone counts, it returns",
+        ),
+        (lambda o, y: 0.3 * sum(x.detach() for x in heads_of(o, y)), "something is detached"),
+        (lambda o, y: 0.3 * sum(x.item() for x in heads_of(o, y)), "something is detached"),
+        (
+            lambda o, y: 0.3 * sum(cross_entropy(x, y.flip(0)) for x in o.aux.values()),
+            "In training it returns",
         ),
     ],
 )
-def test_wrong_losses_are_told_apart(aux_part, said, capsys):
-    def loss(outputs, labels):
-        return cross_entropy(outputs.logits, labels) + aux_part(outputs, labels)
-
-    state, line = verdict(checks.exercise_1, loss, capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_losses_are_told_apart(aux_part, said):
+    state, told = checks.exercise_1.judge(
+        lambda outputs, labels: cross_entropy(outputs.logits, labels) + aux_part(outputs, labels)
+    )
+    assert state == NOT_YET and said in told
 
 
 @pytest.mark.parametrize(
     ("loss", "said"),
     [
-        (lambda o, y: cross_entropy(o.logits, y).item(), "one number as a tensor"),
-        (lambda o, y: cross_entropy(o.logits, y, reduction="none"), "one number as a tensor"),
-        (lambda o, y: cross_entropy(o.logits, y).detach(), "backward() can start from"),
-        (
-            lambda o, y: (cross_entropy(o.logits, y) + 0.3 * sum(heads_of(o, y))) / 1.6,
-            "do not divide by 1.6",
-        ),
+        (lambda o, y: by_a_loop(o, y).item(), "expected a tensor of shape ()"),
+        (lambda o, y: cross_entropy(o.logits, y, reduction="none"), "it returns shape (7,)"),
+        (lambda o, y: by_a_loop(o, y).detach(), "no gradient flows back"),
+        (lambda o, y: by_a_loop(o, y) / 1.6, "do not divide by 1.6"),
         (
             lambda o, y: 0.3 * (cross_entropy(o.logits, y) + sum(heads_of(o, y))),
             "the main head has weight 1",
         ),
-        (0.3, "it raised"),
+        (lambda o, y: 0.3 * sum(heads_of(o, y)), "the main head is not counted"),
+        (lambda o, y: by_a_loop(o, y) * len(y), "In training it returns"),
+        (lambda o, y: by_a_loop(o, torch.zeros_like(y)), "In training it returns"),
+        (lambda o, y: o, "it returns 'Outputs"),
+        (0.3, "It raised TypeError"),
     ],
 )
-def test_losses_of_the_wrong_kind_are_told_apart(loss, said, capsys):
-    state, line = verdict(checks.exercise_1, loss, capsys)
-    assert state == "not right yet" and said in line
+def test_losses_of_the_wrong_kind_are_told_apart(loss, said):
+    state, told = checks.exercise_1.judge(loss)
+    assert state == NOT_YET and said in told
 
 
 # --- exercise 2
@@ -116,41 +153,127 @@ def by_gradient(network):
     assert all(gradient is None for gradient in found)
 
 
-@pytest.mark.parametrize("test", [by_disturbing, by_gradient])
-def test_a_test_that_tells_the_networks_apart_is_right(test, capsys):
-    assert verdict(checks.exercise_2, test, capsys)[0] == "right"
+def by_spoiling(network):
+    block = network.body.get_submodule("4b")
+    block.register_forward_hook(lambda module, given, output: output * float("nan"))
+    outputs = network(torch.randn(2, 1, 28, 28))
+    assert outputs.logits.isnan().all()
+    torch.testing.assert_close(outputs.aux["aux1"], outputs.aux["aux1"])
+
+
+def by_another_block(network):
+    other = copy.deepcopy(network)
+    setattr(other.body, "4b", nn.Identity())
+    outputs = []
+    for one in (network, other):
+        torch.manual_seed(3)
+        outputs.append(one(torch.ones(2, 1, 28, 28)).aux["aux1"].detach().numpy())
+    np.testing.assert_array_equal(*outputs)
+
+
+def by_walking(network):
+    x = network.stem(image := torch.randn(2, 1, 28, 28))
+    for name, block in network.body.named_children():
+        x = block(x)
+        if name == "4a":
+            break
+    torch.manual_seed(0)
+    expected = network.aux["aux1"](x)
+    torch.manual_seed(0)
+    assert torch.allclose(network(image).aux["aux1"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("test", "said"),
-    [
-        (lambda n: by_disturbing(n, seed=False), "dropout draws anew in every pass"),
-        (lambda n: by_disturbing(n, block="4c"), "it passes on a network where aux1 reads 4b"),
-        (lambda n: by_disturbing(n, head="aux2"), "it fails on the right network, where aux1 does"),
-        (lambda n: network_shapes(n), "it passes on a network where aux1 reads 4b"),
-        (lambda n: assert_reads_is_not_4b(n), "the two heads have swapped names"),
-        (lambda n: n.body["4b"], "it raised"),
-        ("yes", "it raised"),
-    ],
+    "test", [by_disturbing, by_gradient, by_spoiling, by_another_block, by_walking]
 )
-def test_wrong_tests_are_told_apart(test, said, capsys):
-    state, line = verdict(checks.exercise_2, test, capsys)
-    assert state == "not right yet" and said in line
+def test_a_test_that_tells_the_networks_apart_is_right(test):
+    assert checks.exercise_2.judge(test) == (RIGHT, "")
 
 
 def network_shapes(network):
     assert network(torch.randn(2, 1, 28, 28)).aux["aux1"].shape == (2, 10)
 
 
-def assert_reads_is_not_4b(network):
-    assert network.reads["aux1"] != "4b"
+def reads_the_settings(network):
+    assert network.reads["aux1"] == "4a"
+
+
+def looks_at_the_heads(network):
+    assert network.aux["aux1"].conv.conv.in_channels == 64
+
+
+def fails(network):
+    raise AssertionError("always")
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (lambda n: by_disturbing(n, seed=False), "draws anew in every pass"),
+        (lambda n: by_disturbing(n, block="4c"), "It passes on a network in which aux1 reads 4b"),
+        (lambda n: by_disturbing(n, head="aux2"), "It fails on a right network, in which aux1"),
+        (network_shapes, "It passes on a network in which aux1 reads 4b"),
+        (reads_the_settings, "It passes on a network in which aux1 reads 4b"),
+        (looks_at_the_heads, "It passes on a network in which aux1 reads 4b"),
+        (fails, "in which aux1 does ignore 4b (always)"),
+        (lambda n: True, "It passes on a network"),
+        (lambda n: by_hooks(n), "outputs have swapped names"),
+        (lambda n: roughly(n), "nine parts of 4a and one of 4b"),
+        (lambda n: n.body["4b"], "It raised"),
+        ("yes", "It raised"),
+    ],
+)
+def test_wrong_tests_are_told_apart(test, said):
+    state, told = checks.exercise_2.judge(test)
+    assert state == NOT_YET and said in told
+
+
+def by_hooks(network):
+    """What enters the module aux1, whatever its output is called then."""
+    seen = []
+    network.aux["aux1"].register_forward_hook(lambda module, given, output: seen.append(*given))
+    network.body.get_submodule("4a").register_forward_hook(lambda module, x, y: seen.append(y))
+    network(torch.randn(2, 1, 28, 28))
+    assert torch.equal(*sorted(seen, key=id))
+
+
+def roughly(network):
+    before, after = ([], [])
+    for passes, change in ((before, 0), (after, 1)):
+        for weight in network.body.get_submodule("4b").parameters():
+            weight.data += change
+        torch.manual_seed(0)
+        passes.append(network(torch.ones(2, 1, 28, 28)).aux["aux1"])
+    assert torch.allclose(*before, *after, rtol=0, atol=0.3)
+
+
+def test_the_wired_network_is_googlenet_where_it_is_wired_as_in_the_paper():
+    torch.manual_seed(0)
+    wired, x = checks.Wired("4a", dropout=False).train(), torch.randn(2, 1, 28, 28)
+    plain = GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8)
+    plain.load_state_dict(wired.state_dict())
+    for layer in plain.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    found, right = wired(x), plain.train()(x)
+    for a, b in zip(head_logits(found).values(), head_logits(right).values(), strict=True):
+        assert torch.equal(a, b)
+    assert wired.reads == plain.reads
+    for depends_on in checks.WRONG_NETWORKS:
+        torch.manual_seed(0)
+        other = checks.Wired(depends_on, dropout=False).train()(x)
+        assert torch.equal(other.logits, found.logits)
+        assert not torch.allclose(other.aux["aux1"], found.aux["aux1"], rtol=0.01)
 
 
 # --- exercise 3
 
 
-def test_training_and_validation_loss_over_seeds_would_show_a_regulariser(capsys):
-    assert verdict(checks.exercise_3, {"B", "C", "F"}, capsys)[0] == "right"
+@pytest.mark.parametrize(
+    "needed", [{"B", "C", "F"}, ["F", "B", "C"], ("b", "c", "f"), "BCF", "B, C, F", "f b c"]
+)
+def test_training_and_validation_loss_over_seeds_would_show_a_regulariser(needed):
+    assert checks.exercise_3.judge(needed) == (RIGHT, "")
 
 
 @pytest.mark.parametrize(
@@ -159,28 +282,35 @@ def test_training_and_validation_loss_over_seeds_would_show_a_regulariser(capsys
         ({"A", "B", "C", "F"}, "A shows that the heads reach the first layer"),
         ({"B", "C", "D", "F"}, "D is about the start"),
         ({"E", "F"}, "E is about heads that are thrown away"),
-        ({"C", "F"}, "a gap has two ends"),
-        ({"B", "F"}, "images that were not trained on"),
-        ({"B", "C"}, "cannot be told from luck"),
-        (set(), "a gap has two ends"),
+        (set("ABCDEF"), "A shows that the heads"),
+        ({"C", "F"}, "without B"),
+        ({"B", "F"}, "C is missing: "),
+        ({"B", "C"}, "F is missing: "),
+        (set(), "without B"),
         ({"B", "C", "Z"}, "a set of letters from A to F"),
-        (["B", "C", "F"], "a set of letters from A to F"),
+        ([1, 2], "a set of letters from A to F"),
+        (3, "a set of letters from A to F, got 3"),
+        (None, "a set of letters from A to F, got None"),
     ],
 )
-def test_wrong_measurements_are_told_apart(needed, said, capsys):
-    state, line = verdict(checks.exercise_3, needed, capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_measurements_are_told_apart(needed, said):
+    state, told = checks.exercise_3.judge(needed)
+    assert state == NOT_YET and said in told
 
 
 @pytest.mark.parametrize("exercise", [checks.exercise_1, checks.exercise_2, checks.exercise_3])
-def test_a_stub_is_not_attempted_yet(exercise, capsys):
-    def stub(network):
-        """(n, classes) -> a scalar"""
+def test_stubs_are_not_attempted_yet(exercise):
+    def stub(outputs, labels):
+        """Outputs, labels -> a scalar"""
         ...
 
-    for answer in (..., stub):
-        state, line = verdict(exercise, answer, capsys)
-        assert state == "not attempted yet" and line.startswith("▫")
+    assert exercise.judge(stub)[0] == exercise.judge(...)[0] == OPEN
+
+
+def test_the_lesson_goes_on_with_the_packages_loss_until_the_learners_is_right(capsys):
+    assert checks.exercise_1.check(...) is loss_with_aux
+    assert checks.exercise_1.check(loss_with_aux) is loss_with_aux
+    assert checks.exercise_1.state == OPEN
 
 
 # --- the networks
@@ -270,8 +400,9 @@ def made_up(conv1=1.0, last=1.0):
 def test_the_share_kept_is_conv1_over_5b_of_the_main_head():
     grid = made_up(conv1=0.002, last=4.0)
     assert gradients.kept(grid[SETTINGS[0]]) == pytest.approx(0.0005)
-    line = gradients.words_conv1(grid).splitlines()[1].split()
-    assert line == ["PyTorch,", "no", "norm", "2.0e-03", "5.0e+01", "5.0e+01", "5.0e-04"]
+    table = gradients.table_conv1(grid)
+    assert table.rows[1] == ("PyTorch, no norm", "2.0e-03", "5.0e+01", "5.0e+01", "5.0e-04")
+    assert table.bold == set(range(6)) and not gradients.table_conv1(made_up()).bold
 
 
 def test_the_middle_is_the_median_over_seeds():
@@ -284,7 +415,8 @@ def test_the_explorer_looks_up_every_setting_and_its_picture_changes(grid):
     assert explorer.controls["start"].options == tuple(STARTS)
     for name, value in dict(start="Kaiming", norm="batch norm", head="aux1").items():
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
+        width, _ = struct.unpack(">II", explorer.picture.value[16:24])
+        assert width == 2 * on_page((9, 4.2))[0]
     choice = gradients.Choice(SETTINGS[-1], grid[SETTINGS[-1]], ("aux1",))
     assert SETTINGS[-1] == Setting("Kaiming", True) and explorer.words == gradients._words(choice)
 
@@ -317,7 +449,9 @@ def test_the_heads_are_drawn_where_the_network_reads_them():
     words = aux_race.show_heads(network).words
     assert "aux1 reads 4a (14x14x512), aux2 reads 4d (14x14x528)" in words
     assert "stem -> 3a -> 3b -> 4a -> 4b" in words and "5b -> head" in words
-    late = aux_race.stages(checks.small_network("late"), (1, 28, 28))
+    small = GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8)
+    small.reads = {"aux1": "4b", "aux2": "4d"}
+    late = aux_race.stages(small, (1, 28, 28))
     assert aux_race.words_heads(late).endswith("aux1 reads 4b (7x7x64), aux2 reads 4d (7x7x66)")
 
 
@@ -419,18 +553,19 @@ def test_the_verdict_counts_pairs_and_leaves_settings_out_that_never_trained():
         for run in race["runs"][f"PyTorch, no norm, {heads}"]:
             run["losses"] = dict(main=[2.3, 2.3])
     race["runs"]["Kaiming, no norm, with heads"][1]["losses"] = dict(main=[1.9, 1.8])
-    said = aux_verdict.conclusion(race, made_up(conv1=0.1))
+    said = repr(aux_verdict.conclusion(race, made_up(conv1=0.1)))
     assert "PyTorch, no norm: none left it; Xavier, no norm: sooner in 0 of 3 pairs" in said
     assert "Kaiming, no norm: sooner in 1 of 3 pairs" in said
     assert "early in training: Xavier, no norm +0.7 ± 2.5; Kaiming" in said
     assert "in times main's: PyTorch, no norm 500; Xavier" in said and "(n = 2" in said
-    assert "PyTorch, no norm 2.5; " in aux_verdict.conclusion(race, made_up(conv1=20.0))
+    assert "PyTorch, no norm 2.5; " in repr(aux_verdict.conclusion(race, made_up(conv1=20.0)))
 
 
 def test_the_verdict_names_who_claims_what():
-    said = aux_verdict.conclusion(race_of((0.8, 0.7), (0.8, 0.7)), made_up())
-    assert said.count("here: ") == 5 and said.count("[V3] section 4") == 2
-    assert "regulariser ([V3] section 4)\n    here: open" in said
+    heading, *rows = aux_verdict.conclusion(race_of((0.8, 0.7), (0.8, 0.7)), made_up()).rows
+    assert heading == ("claim", "who says it", "here") and len(rows) == 5
+    assert [who for _, who, _ in rows].count("[V3] section 4") == 2
+    assert rows[3][0].endswith("regulariser") and rows[3][2].startswith("open; ")
 
 
 def test_every_folded_solution_passes_its_own_check():

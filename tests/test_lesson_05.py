@@ -1,6 +1,8 @@
 import math
 import struct
+from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,7 @@ from torch.utils.data import TensorDataset
 
 from conftest import moved, solutions_pass
 from inception_edu.data import load
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_05 import (
     checks as checks,
@@ -25,10 +27,7 @@ DIAGNOSIS = {"A": "labels shuffled", "B": "overfitting", "C": "lr too high"}
 PARTS = {"weights", "optimiser", "history", "batches", "random"}
 
 
-def verdict(exercise, answer, capsys):
-    """The state after a check, and the one line it printed."""
-    exercise.check(answer)
-    return exercise.state, capsys.readouterr().out
+NOT_YET, RIGHT, OPEN = "not right yet", "right", "not attempted yet"
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +38,36 @@ def fashion():
 # --- exercise 1
 
 
-def test_the_three_faults_are_told_by_letter(capsys):
-    assert verdict(checks.exercise_1, DIAGNOSIS, capsys)[0] == "right"
+@pytest.mark.parametrize(
+    "answer",
+    [
+        DIAGNOSIS,
+        list(DIAGNOSIS.values()),
+        dict(C="LR too high", A="shuffled labels", B="Overfitting"),
+        ("labels_shuffled", " overfitting ", "learning rate too high"),
+    ],
+)
+def test_the_three_faults_are_told_by_letter(answer):
+    assert checks.exercise_1.judge(answer) == (RIGHT, "")
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (dict(A="overfitting"), "A is not 'overfitting': training accuracy ends at"),
-        (dict(B="labels shuffled"), "far above chance"),
+        (dict(A="overfitting"), "Right: B, C. A: It is not 'overfitting': training accuracy ends"),
+        (dict(B="labels shuffled"), "Right: A, C. B: It is not 'labels shuffled': training acc"),
+        (dict(B="lr too high"), "far above chance"),
         (dict(C="labels shuffled"), "above ln 10 = 2.3"),
-        (dict(C="bad luck"), "C must be one of 'labels shuffled'"),
-        (dict(D="overfitting"), "give a dict with the keys A, B, C"),
+        (dict(C="bad luck"), "C: It must be one of 'labels shuffled'"),
+        (dict(C=3), "'lr too high', got 3"),
+        (dict.fromkeys("ABC", "overfitting"), "Right: B. A: It is not 'overfitting'"),
+        (dict(B=...), "Right: A, C. Not attempted yet: B."),
+        (dict(D="overfitting"), "It has 'D'; its parts are A, B, C"),
     ],
 )
-def test_wrong_diagnoses_are_answered_with_what_the_curve_shows(changed, said, capsys):
-    state, line = verdict(checks.exercise_1, DIAGNOSIS | changed, capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_diagnoses_are_answered_with_what_the_curve_shows(changed, said):
+    state, told = checks.exercise_1.judge(DIAGNOSIS | changed)
+    assert state == NOT_YET and said in told
 
 
 @pytest.mark.parametrize("fault", DIAGNOSIS.values())
@@ -75,18 +87,27 @@ def test_every_seed_of_a_saved_run_shows_its_fault(fault):
 # --- exercise 2
 
 
-def test_a_run_resumed_from_five_parts_goes_on_exactly(capsys):
+@pytest.mark.parametrize("make", [set, list, tuple, dict.fromkeys, lambda x: map(str.upper, x)])
+def test_a_run_resumed_from_five_parts_goes_on_exactly(make):
     whole, resumed = crash.resumed_from(PARTS)
     assert whole == resumed and len(whole) == 16
-    assert verdict(checks.exercise_2, PARTS, capsys)[0] == "right"
+    assert checks.exercise_2.judge(make(PARTS)) == (RIGHT, "")
+    american = {part.replace("optimiser", "Optimizer ") for part in PARTS}
+    assert checks.exercise_2.judge(american) == (RIGHT, "")
 
 
 @pytest.mark.parametrize("part", sorted(PARTS))
-def test_without_any_one_part_the_curve_is_another_and_the_check_says_why(part, capsys):
+def test_without_any_one_part_the_curve_is_another_and_the_check_says_why(part):
     whole, resumed = crash.resumed_from(PARTS - {part})
     assert whole != resumed[: len(whole)]
-    state, line = verdict(checks.exercise_2, PARTS - {part}, capsys)
-    assert state == "not right yet" and f"missing: {checks.REASONS[part]})" in line
+    state, told = checks.exercise_2.judge(PARTS - {part})
+    assert state == NOT_YET and told.endswith(f"missing: {checks.REASONS[part]}.")
+
+
+def test_no_smaller_set_of_parts_is_right():
+    for n in range(len(PARTS)):
+        for parts in combinations(sorted(PARTS), n):
+            assert checks.exercise_2.judge(set(parts))[0] == NOT_YET, parts
 
 
 @pytest.mark.parametrize(
@@ -94,50 +115,73 @@ def test_without_any_one_part_the_curve_is_another_and_the_check_says_why(part, 
     [
         ({"weights"}, "running averages start from 0, as if without a past, and 3 more"),
         (set(), "missing: the network starts from random weights, and 4 more"),
-        (PARTS | {"images"}, "it goes on exactly, but leave out images: they lie in the data set"),
+        (PARTS | {"images"}, "It goes on exactly, but leave out images: they lie in the data set"),
         (PARTS | {"gradients"}, "leave out gradients: every step computes them anew"),
+        (PARTS | set(checks.NEEDLESS), "leave out gradients"),
         (PARTS | {"luck"}, "'luck' is not on the list: weights"),
-        (7, "give a set of names, got 7"),
+        (7, "Give a set of names, got 7"),
+        ("weights", "Give a set of names, got 'weights'"),
         ([["weights"]], "is not on the list"),
     ],
 )
-def test_wrong_parts_are_told_apart(parts, said, capsys):
-    state, line = verdict(checks.exercise_2, parts, capsys)
-    assert state == "not right yet" and said in line
+def test_wrong_parts_are_told_apart(parts, said):
+    state, told = checks.exercise_2.judge(parts)
+    assert state == NOT_YET and said in told
 
 
 # --- exercise 3
 
 
-def test_the_test_score_of_the_best_on_validation_is_honest(capsys):
-    for answer in (lambda v, t: t[v.argmax()], lambda v, t: t[v.topk(1).indices].item()):
-        assert verdict(checks.exercise_3, answer, capsys)[0] == "right"
+def by_sorting(valid, test):
+    return sorted(zip(valid.tolist(), test.tolist(), strict=True))[-1][1]
+
+
+def in_numpy(valid, test):
+    return test.numpy()[np.argsort(valid.numpy())[-1:]]
+
+
+def by_a_mask(valid, test):
+    return test[valid == valid.max()].mean()
+
+
+@pytest.mark.parametrize(
+    "report", [by_sorting, in_numpy, by_a_mask, lambda v, t: t[v.topk(1).indices].item()]
+)
+def test_the_test_score_of_the_best_on_validation_is_honest_in_any_make(report):
+    assert checks.exercise_3.judge(report) == (RIGHT, "")
 
 
 @pytest.mark.parametrize(
     ("report", "said"),
     [
         (lambda valid, test: test.max(), "so the test set has chosen and flatters"),
-        (lambda valid, test: valid.max(), "the score that has chosen; the test set was not asked"),
-        (lambda valid, test: test[valid.argmin()], "of the candidate with the best validation"),
-        (lambda valid, test: test, "it raised"),
-        (0.9, "it raised"),
+        (lambda valid, test: valid.max(), "the validation score that has chosen"),
+        (lambda valid, test: test.mean(), "mean over all candidates"),
+        (lambda valid, test: test[valid.argmin()], "worst on validation"),
+        (lambda valid, test: valid.argmax(), "the place of the candidate"),
+        (lambda valid, test: test[(valid + test).argmax()], "best of the sums"),
+        (lambda valid, test: test[0], "the first candidate's test score"),
+        (lambda valid, test: test[-1], "the last candidate's test score"),
+        (lambda valid, test: test.median(), "expected 0."),
+        (lambda valid, test: 0.9, "You report 0.900, expected"),
+        (lambda valid, test: test, "Return one accuracy, got tensor"),
+        (lambda valid, test: print(end=""), "Return one accuracy, got None"),
+        (0.9, "It raised TypeError"),
     ],
 )
-def test_flattering_reports_are_told_apart(report, said, capsys):
-    state, line = verdict(checks.exercise_3, report, capsys)
-    assert state == "not right yet" and said in line
+def test_flattering_reports_are_told_apart(report, said):
+    state, told = checks.exercise_3.judge(report)
+    assert state == NOT_YET and said in told
 
 
 @pytest.mark.parametrize("exercise", [checks.exercise_1, checks.exercise_2, checks.exercise_3])
-def test_a_stub_is_not_attempted_yet(exercise, capsys):
+def test_a_stub_is_not_attempted_yet(exercise):
     def stub(valid, test):
         """(k,), (k,) -> one accuracy"""
         ...
 
     for answer in (..., stub, dict.fromkeys("ABC", ...), {...}):
-        state, line = verdict(exercise, answer, capsys)
-        assert state == "not attempted yet" and line.startswith("▫")
+        assert exercise.judge(answer)[0] == OPEN
 
 
 # --- the saved runs
@@ -198,10 +242,10 @@ def test_a_point_costs_seconds_per_point_and_a_loss_costs_nothing():
         dict(epoch=2.0, lr=0.05, valid_accuracy=0.45, train_seconds=20.0),
         dict(epoch=3.0, lr=0.0, valid_accuracy=0.55, train_seconds=30.0),
     ]
-    lines = [line.split() for line in lesson.words_price(rows).splitlines()[1:]]
-    assert lines[0] == ["1", "0.100", "50.0", "%", "+50.0", "20", "0"]
-    assert lines[1][-3:] == ["-5.0", "20", "-"]
-    assert lines[2][-3:] == ["+10.0", "30", "3"]
+    _, *lines = lesson.table_price(rows).rows
+    assert lines[0] == ("1", "0.100", "50.0 %", "+50.0", "20", "0")
+    assert lines[1][-3:] == ("-5.0", "20", "-")
+    assert lines[2][-3:] == ("+10.0", "30", "3")
 
 
 # --- learning rates
@@ -234,7 +278,8 @@ def test_the_schedule_explorer_follows_its_controls():
     assert "peak            step 51   rate 0.1993" in explorer.words
     for name, value in (("schedule", "cosine"), ("warm_up", 0.1), ("lr", 0.4)):
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24]) == (800, 360)
+        pixels = tuple(2 * n for n in on_page((8, 3.6)))
+        assert struct.unpack(">II", explorer.picture.value[16:24]) == pixels
     assert "three quarters  step 150" in explorer.words
     recipe = Recipe(steps=200, schedule="cosine", warm_up=0.1, lr=0.4)
     assert f"rate {recipe.lr_at(150, 200):.4f}" in explorer.words
@@ -281,15 +326,15 @@ def test_the_pace_is_told_relative_to_the_first_loop():
 
 def test_without_a_gpu_nothing_is_claimed_about_it(fashion, monkeypatch):
     monkeypatch.setenv("INCEPTION_EDU_DEVICE", "cpu")
-    assert pace.on_each_device(fashion).startswith("not measured here")
+    assert pace.on_each_device(fashion).data.startswith("Not measured here")
 
 
 def test_with_a_gpu_three_speeds_are_told(fashion, monkeypatch):
     monkeypatch.setattr(pace, "pick_device", lambda: torch.device("cuda"))
     asked = []
     monkeypatch.setattr(pace, "ours", lambda data, *how: asked.append(how) or how[0])
-    words = pace.on_each_device(fashion, steps=1)
-    assert [line.split("  ")[0] for line in words.splitlines()[1:]] == [
+    table = pace.on_each_device(fashion, steps=1)
+    assert [name for name, *_ in table.rows[1:]] == [
         "cpu, batch 128",
         "cuda, batch 128",
         "cuda, batch 512",

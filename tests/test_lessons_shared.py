@@ -48,13 +48,18 @@ def test_small_googlenet_reached_89_and_a_half_percent_within_60_seconds():
     assert best.accuracy >= 0.895 and best.seconds <= 60
 
 
-def test_running_table_prints_a_row_for_each_network_and_where_it_was_measured(capsys):
-    shared.running_table("02")
-    heading, *rows, about = capsys.readouterr().out.splitlines()
+def test_running_table_has_a_row_for_each_network_and_where_it_was_measured():
+    table = shared.running_table("02")
+    heading, *rows, about = repr(table).splitlines()
     assert re.split("  +", heading)[:3] == ["network", "parameters", "MACs per image"]
     assert [re.split("  +", row)[0] for row in rows] == list(shared.NETWORKS)[:3]
     assert all(re.search(r"\d\d\.\d% ± \d\.\d +\d+ +\d+\.\d$", row) for row in rows)
     assert SAVED["hardware"] in about
+
+
+def test_the_networks_first_trained_in_a_lesson_are_bold_in_its_running_table():
+    new = [shared.running_table(lesson).bold for lesson in ("00", "02", "03", "08")]
+    assert new == [{0}, {1, 2}, set(), {3}]
 
 
 # --- the course network

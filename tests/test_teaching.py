@@ -109,7 +109,7 @@ def test_minutes_saved_are_those_of_the_exercises_and_two_a_question(path):
 def test_every_guess_exercise_and_question_is_in_the_key(path):
     nb, key = read(path), answers.key(path)
     assert key in text()
-    told = [out.get("text", "") for cell in code(nb) for out in cell.outputs]
+    told = [answers.text_of(out) for cell in code(nb) for out in cell.outputs]
     assert len(answers.guesses(nb)) == "".join(told).count("Your guess:")
     assert all(asked and not asked.endswith("* ") for asked, _ in answers.guesses(nb))
     (asked,) = (c.source for c in nb.cells if c.source.startswith("## Questions"))
@@ -163,8 +163,8 @@ def small_lesson(folder: Path, answer="3") -> Path:
     text_cell, stub = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell("x = ...")
     stub.metadata.tags = ["exercise"]
     guess = nbformat.v4.new_code_cell("Guess(3).check(guess)")
-    told = f"▫ Your guess: not attempted. Answer: {answer} weights\n"
-    guess.outputs = [nbformat.v4.new_output("stream", name="stdout", text=told)]
+    told = {"text/plain": f"▫ Your guess: not attempted yet. The answer is {answer} weights."}
+    guess.outputs = [nbformat.v4.new_output("display_data", told)]
     fold = "<details><summary>Solution</summary>\n\n```python\nx = 7\n```\n</details>"
     end = """## Questions
 
@@ -209,7 +209,7 @@ def test_stamp_writes_the_key_and_check_notices_a_stale_one(tmp_path):
     guide.write_text(stamped(guide), encoding="utf-8")
     assert check(guide) == [] and stamped(guide).count("x = 7") == 1
     assert stamped(guide).startswith("before\n") and stamped(guide).endswith("-->\nafter\n")
-    path.write_text(path.read_text("utf-8").replace("Answer: 3", "Answer: 4"), "utf-8")
+    path.write_text(path.read_text("utf-8").replace("answer is 3", "answer is 4"), "utf-8")
     assert "**4 weights**" in stamped(guide) and len(check(guide)) == 1
 
 

@@ -3,7 +3,7 @@
 import inspect
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.resources import files
 from typing import NamedTuple
@@ -12,8 +12,9 @@ import torch
 from IPython.display import Markdown
 from torch import Tensor, nn
 
-from inception_edu.cost import layer_table, text_table
+from inception_edu.cost import layer_table
 from inception_edu.data import Dataset
+from inception_edu.display import Table
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV3
 from inception_edu.layers import Concat, conv
@@ -131,21 +132,28 @@ def reached(lesson: str) -> list[Reached]:
     return rows
 
 
-def words_reached(networks: list[Reached]) -> str:
+def table_reached(networks: list[Reached], *, bold: Iterable[int] = ()) -> Table:
     """The running table: test accuracy on Fashion-MNIST is mean and standard deviation."""
     rows = [("network", "parameters", "MACs per image", "test accuracy", "n", "seconds to train")]
     for r in networks:
         accuracy = f"{r.accuracy:.1%} ± {100 * r.spread:.1f}"
-        cells = (f"{r.params:,}", f"{r.macs:,}", accuracy, f"{r.n}", f"{r.seconds:.1f}")
+        cells = f"{r.params:,}", f"{r.macs:,}", accuracy, f"{r.n}", f"{r.seconds:.1f}"
         rows.append((r.name, *cells))
     about = saved("networks")
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    return f"{text_table(rows)}\nFashion-MNIST, measured on {about['hardware']}; {versions}"
+    where = about["hardware"], ", ".join(map(" ".join, about["versions"].items()))
+    return Table(rows, bold=bold, caption="Fashion-MNIST, measured on {}; {}".format(*where))
 
 
-def running_table(lesson: str) -> None:
-    """Print the networks trained up to a lesson, with what they cost and reached."""
-    print(words_reached(reached(lesson)))
+def words_reached(networks: list[Reached]) -> str:
+    """The running table as text."""
+    return repr(table_reached(networks))
+
+
+def running_table(lesson: str) -> Table:
+    """The networks trained up to a lesson, with what they cost and reached; its own are bold."""
+    networks = reached(lesson)
+    new = (i for i, network in enumerate(networks) if NETWORKS[network.name].lesson == lesson)
+    return table_reached(networks, bold=new)
 
 
 # Small helpers.

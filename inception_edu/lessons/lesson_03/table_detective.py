@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from inception_edu.cost import Cost, LayerTable, conv_cost, layer_table, text_table
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.googlenet import TABLE_1
 from inception_edu.network import Network
@@ -46,16 +47,16 @@ def costs(paper: Network) -> list[Beside]:
     return found
 
 
-def beside_the_paper(paper: Network) -> str:
-    """The costs as a table."""
+def beside_the_paper(paper: Network) -> Table:
+    """The costs as counted here and as the paper prints them."""
     rows = [("row", "K counted", "K printed", "M counted", "M printed")]
     for row in costs(paper):
         k = f"{row.weights:.1f}", f"{row.printed_weights:g}"
         rows.append((row.name, *k, f"{row.ops:.1f}", f"{row.printed_ops:g}"))
-    return text_table(rows)
+    return Table(rows)
 
 
-def shapes_beside(net: nn.Sequential) -> str:
+def shapes_beside(net: nn.Sequential) -> Table:
     """Every row's output by `net`, which has a layer for each, on 224 x 224; and as printed."""
     x, rows = torch.empty(1, 3, 224, 224, device="meta"), [("row", "computed", "printed", "")]
     for name, layer in net.named_children():
@@ -63,10 +64,10 @@ def shapes_beside(net: nn.Sequential) -> str:
         c, *grid = [*x.shape[1:], 1, 1][:3]
         got, printed = ("x".join(map(str, size)) for size in ((*grid, c), TABLE_1[name].output))
         rows.append((name, got, printed, "equal" if got == printed else "DIFFERS"))
-    return text_table(rows, left=1)
+    return Table(rows)
 
 
-def readings() -> str:
+def readings() -> Table:
     """What the first convolution would cost in five readings, and what speaks against each."""
     image = dict(size=224, stride=2)
     depthwise, mix = conv_cost(3, 24, 7, groups=3, **image), conv_cost(24, 64, 1, 112)
@@ -80,12 +81,11 @@ def readings() -> str:
         "7x1 beside 1x7": (pair, "joined, they give 128 channels"),
         "7x1, then 1x7": (chained, "far off in both"),
     }
-    rows = [("reading", "K", "M", "but")]
+    rows = [("reading", "but", "K", "M")]
     for name, (parts, against) in cases.items():
-        rows.append((name, f"{total(parts, 0) / K:.2f}", f"{total(parts, 1) / M:.1f}", against))
-    rows.append(("printed in Table 1", "2.7", "34", ""))
-    widest = max(len(row[3]) for row in rows)
-    return text_table([(*row[:3], row[3].ljust(widest)) for row in rows])
+        rows.append((name, against, f"{total(parts, 0) / K:.2f}", f"{total(parts, 1) / M:.1f}"))
+    rows.append(("printed in Table 1", "", "2.7", "34"))
+    return Table(rows, left=2, bold=[list(cases).index("7x7 separable, 8 a channel")])
 
 
 def total(parts: list[Cost] | tuple[Cost, ...], column: int) -> int:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from inception_edu.cost import text_table
+from inception_edu.display import Table
 from inception_edu.figures import HEAD_COLOURS
 from inception_edu.layers import Concat
 from inception_edu.lessons.lesson_04.runs import SETTINGS, STARTS, Setting
@@ -15,6 +16,7 @@ from inception_edu.losses import head_losses
 from inception_edu.network import Network
 from inception_edu.widgets import Explorer, choices
 
+FADED = 1e-3  # of 5b's gradient at conv1: less has faded on the way
 HEADS = ("main", "aux2", "aux1")  # as they come from the end of the network
 Norms = dict[str, dict[str, float]]  # head -> layer -> norm of the gradient
 Grid = dict[Setting, list[Norms]]  # one Norms a seed
@@ -68,13 +70,14 @@ def kept(runs: list[Norms]) -> float:
     return main["conv1"] / main["5b"]
 
 
-def words_conv1(grid: Grid) -> str:
-    """A table: what arrives at conv1 from each head, and the share of 5b's that conv1 gets."""
+def table_conv1(grid: Grid) -> Table:
+    """What arrives at conv1 from each head, and the share of 5b's that conv1 gets; bold where the
+    main head's fades."""
     rows = [("gradient at conv1", *HEADS, "main: conv1 / 5b")]
     for setting, runs in grid.items():
         arrives = [f"{middle(runs, head)['conv1']:.1e}" for head in HEADS]
         rows.append((str(setting), *arrives, f"{kept(runs):.1e}"))
-    return text_table(rows)
+    return Table(rows, bold=[i for i, runs in enumerate(grid.values()) if kept(runs) < FADED])
 
 
 class Choice(NamedTuple):

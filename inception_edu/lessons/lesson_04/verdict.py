@@ -1,14 +1,16 @@
 """Lesson 04: each claim about the aux heads beside what was measured here, with n."""
 
+from inception_edu.display import Table
 from inception_edu.lessons.lesson_04.gradients import Grid, middle
 from inception_edu.lessons.lesson_04.race import gains, leaves, runs_of
 from inception_edu.lessons.lesson_04.runs import HEADS, RATES, SETTINGS
 from inception_edu.lessons.shared import mean_std
 
 
-def conclusion(race: dict, grid: Grid) -> str:
-    """A paragraph a claim: who says it, and the evidence of this lesson's two measurements."""
+def conclusion(race: dict, grid: Grid) -> Table:
+    """Each claim, who says it, and the evidence of this lesson's two measurements."""
     claims = [
+        ("claim", "who says it", "here"),
         ("The heads bring more gradient to the early layers", "[G] section 5", by_gradient(grid)),
         ("So the loss leaves chance sooner", "what is often made of it", by_start(race)),
         ("The network is better for it", "[G] section 5", by_accuracy(race)),
@@ -19,7 +21,7 @@ def conclusion(race: dict, grid: Grid) -> str:
         ),
         ("Removing the lower head does no harm", "[V3] section 4", "not measured"),
     ]
-    return "\n\n".join(f"{what} ({who})\n    here: {here}" for what, who, here in claims)
+    return Table(claims, left=3)
 
 
 def by_gradient(grid: Grid) -> str:

@@ -1,11 +1,14 @@
 """Lesson 05, training for real: the checks of its exercises."""
 
 import random
+import re
 from collections.abc import Callable
+from functools import partial
 
 import torch
+from torch import Tensor
 
-from inception_edu.exercises import Exercise
+from inception_edu.exercises import Exercise, number
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_05 import crash
 from inception_edu.lessons.lesson_05.runs import LETTERS
@@ -20,20 +23,18 @@ EVIDENCE = {  # of each fault, from the last row of its saved run and its worst 
 }
 
 
-def check_diagnosis(answer: dict[str, str]) -> str | None:
-    """The fault of each run, by letter."""
-    if not isinstance(answer, dict) or set(answer) != set(LETTERS):
-        return f"give a dict with the keys {', '.join(LETTERS)}, got {answer!r}"
-    for letter, said in answer.items():
-        if said not in EVIDENCE:
-            return f"{letter} must be one of {', '.join(map(repr, EVIDENCE))}, got {said!r}"
-    for letter, fault in LETTERS.items():
-        if answer[letter] != fault:
-            run = shared.saved("training")["runs"][fault][0]
-            last, worst = run["rows"][-1], max(run["losses"]["main"])
-            found = dict(train=last["main_accuracy"], valid=last["valid_accuracy"], worst=worst)
-            return f"{letter} is not {answer[letter]!r}: {EVIDENCE[fault].format(**found)}"
-    return None
+def check_fault(letter: str, answer: object) -> str | None:
+    """The fault of a run, in any order of its words and with either kind of hyphen."""
+    words = re.sub(r"[_-]", " ", str(answer).lower().replace("learning rate", "lr")).split()
+    said = next((fault for fault in EVIDENCE if sorted(fault.split()) == sorted(words)), None)
+    if said is None:
+        return f"it must be one of {', '.join(map(repr, EVIDENCE))}, got {answer!r}"
+    if said == LETTERS[letter]:
+        return None
+    run = shared.saved("training")["runs"][LETTERS[letter]][0]
+    last, worst = run["rows"][-1], max(run["losses"]["main"])
+    seen = dict(train=last["main_accuracy"], valid=last["valid_accuracy"], worst=worst)
+    return f"it is not {said!r}: {EVIDENCE[LETTERS[letter]].format(**seen)}"
 
 
 REASONS = {  # what goes wrong without each part
@@ -49,47 +50,61 @@ NEEDLESS = {
 }
 
 
-def check_parts(parts: set[str]) -> str | None:
+def check_parts(answer: object) -> str | None:
     """The parts that a checkpoint must hold: a run is resumed with them, and with no other."""
-    if not isinstance(parts, (set, list, tuple)):
-        return f"give a set of names, got {parts!r}"
+    if isinstance(answer, str) or not hasattr(answer, "__iter__"):
+        return f"give a set of names, got {answer!r}"
+    parts = {str(part).strip().lower().replace("optimizer", "optimiser") for part in answer}
     known = [*REASONS, *NEEDLESS]
-    if unknown := [part for part in parts if part not in known]:
+    if unknown := sorted(parts - set(known)):
         return f"{unknown[0]!r} is not on the list: {', '.join(known)}"
-    whole, resumed = crash.resumed_from(set(parts) & set(crash.PARTS))
+    whole, resumed = crash.resumed_from(parts & set(crash.PARTS))
     for i, (expected, seen) in enumerate(zip(whole, resumed, strict=False), start=1):
         if seen != expected:
             lost = [reason for part, reason in REASONS.items() if part not in parts]
+            more = f", and {len(lost) - 1} more" * (len(lost) > 1)
             return (
                 f"resumed with these, step {i} after the interruption has loss {seen:.4f}, the "
-                f"uninterrupted run {expected:.4f}; missing: {lost[0]}"
-                + f", and {len(lost) - 1} more"
-                * (len(lost) > 1)
+                f"uninterrupted run {expected:.4f}; missing: {lost[0]}{more}"
             )
     if needless := [part for part in NEEDLESS if part in parts]:
         return f"it goes on exactly, but leave out {needless[0]}: {NEEDLESS[needless[0]]}"
     return None
 
 
-def check_report(report: Callable[[torch.Tensor, torch.Tensor], float]) -> str | None:
+FLATTERING = {  # what a report may be instead, of (valid, test)
+    "the best test score, so the test set has chosen and flatters": lambda valid, test: test.max(),
+    "the validation score that has chosen; the test set was not asked": lambda v, t: v.max(),
+    "the mean over all candidates' test scores; one is published": lambda valid, test: test.mean(),
+    "the test score of the candidate that is worst on validation": lambda v, t: t[v.argmin()],
+    "the place of the candidate, not its score": lambda valid, test: valid.argmax(),
+    "the best of the sums, so the test set helped to choose": lambda v, t: t[(v + t).argmax()],
+    "the first candidate's test score, whatever validation says": lambda valid, test: test[0],
+    "the last candidate's test score, whatever validation says": lambda valid, test: test[-1],
+}
+
+
+def check_report(report: Callable[[Tensor, Tensor], object]) -> str | None:
     """`report(valid, test)` is the test accuracy of the candidate that is best on validation."""
-    for _ in range(20):
-        k = random.randint(5, 12)
-        valid = (torch.randperm(200)[:k] / 200).tolist()
-        test = (torch.randperm(200)[:k] / 200).tolist()
-        _, expected = max(zip(valid, test, strict=True))
-        seen = float(report(torch.tensor(valid), torch.tensor(test)))
-        if abs(seen - expected) < 1e-6:
-            continue
-        why = f"you report {seen:.3f}, expected {expected:.3f}"
-        if abs(seen - max(test)) < 1e-6:
-            return f"{why}: yours is the best test score, so the test set has chosen and flatters"
-        if abs(seen - max(valid)) < 1e-6:
-            return f"{why}: yours is the score that has chosen; the test set was not asked"
-        return f"{why}, the test score of the candidate with the best validation score"
-    return None
+    draw, seen = random.Random(0), []
+    for i in range(12):
+        k, dtype = draw.randint(5, 12), (torch.float32, torch.float64)[i % 2]
+        pairs = list(zip(draw.sample(range(200), k), draw.sample(range(200), k), strict=True))
+        valid, test = torch.tensor(pairs, dtype=dtype).T.div(200).contiguous()
+        answer = report(valid.clone(), test.clone())
+        if (found := number(answer)) is None:
+            return f"return one accuracy, got {answer!r:.60}"
+        seen.append((found, max(pairs)[1] / 200, valid, test))
+    wrong = [(found, right) for found, right, *_ in seen if abs(found - right) > 1e-6]
+    if not wrong:
+        return None
+    said = "you report {:.3f}, expected {:.3f}".format(*wrong[0])
+    for why, other in FLATTERING.items():
+        if all(abs(found - float(other(v, t))) < 1e-6 for found, _, v, t in seen):
+            return f"{said}: yours is {why}"
+    return f"{said}, the test score of the candidate with the best validation score"
 
 
-exercise_1 = Exercise("1", check_diagnosis)
+exercise_1 = Exercise("1", {letter: partial(check_fault, letter) for letter in LETTERS})
 exercise_2 = Exercise("2", check_parts)
 exercise_3 = Exercise("3", check_report)

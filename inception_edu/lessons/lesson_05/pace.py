@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+from IPython.display import Markdown
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from inception_edu.cost import text_table
 from inception_edu.data import Batches, Dataset, Split
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.shared import small_googlenet
 from inception_edu.training import fit, pick_device, pick_precision, silent
@@ -133,15 +134,14 @@ def medians(calls: dict[str, Callable[[], int]]) -> dict[str, float]:
 
 def show_pace(found: dict[str, float]) -> Picture:
     """Images per second, from the plain loop to `fit`."""
-    return Picture(_draw_pace, found, _words_pace, size=(9, 4))
+    return Picture(_draw_pace, found, lambda found: repr(table_pace(found)), size=(9, 4))
 
 
-def _words_pace(found: dict[str, float]) -> str:
+def table_pace(found: dict[str, float], what: str = "loop") -> Table:
+    """Images per second by name, and in times the first."""
     first = next(iter(found.values()))
-    rows = [("loop", "images/s", "times the first")]
-    return text_table(
-        [*rows, *((name, f"{n:,.0f}", f"{n / first:.2f}") for name, n in found.items())]
-    )
+    rows = [(name, f"{n:,.0f}", f"{n / first:.2f}") for name, n in found.items()]
+    return Table([(what, "images/s", "times the first"), *rows])
 
 
 def _draw_pace(fig: Figure, found: dict[str, float]) -> None:
@@ -156,11 +156,11 @@ def _draw_pace(fig: Figure, found: dict[str, float]) -> None:
     ax.set_title(f"{values[-1] / values[0]:.1f} times the customary loop")
 
 
-def on_each_device(dataset: Dataset, *, steps: int = 10) -> str:
+def on_each_device(dataset: Dataset, *, steps: int = 10) -> Table | Markdown:
     """Images per second of `fit` on the CPU and on the GPU; a sentence where there is none."""
     device = pick_device().type
     if device == "cpu":
-        return "not measured here: no GPU, or INCEPTION_EDU_DEVICE says not to use it"
+        return Markdown("Not measured here: no GPU, or INCEPTION_EDU_DEVICE says not to use it.")
     cases = [("cpu", 128), (device, 128), (device, 512)]
     runs = {f"{name}, batch {n}": partial(ours, dataset, n, steps, name) for name, n in cases}
-    return _words_pace(medians(runs))
+    return table_pace(medians(runs), "device")

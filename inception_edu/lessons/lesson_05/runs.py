@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from inception_edu.cost import text_table
 from inception_edu.data import Dataset
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture, draw_accuracy, draw_page
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons import shared
@@ -124,7 +125,7 @@ def saved_page(study: str, name: str) -> Picture:
     return Picture(draw_page, history_of(entry, run), str, size=(11, 7))
 
 
-def words_price(rows: list[dict[str, float]]) -> str:
+def table_price(rows: list[dict[str, float]]) -> Table:
     """What each row of a history gained, and what a percentage point cost there."""
     before, found = 0.0, [("epoch", "lr", "validation", "points", "seconds", "seconds a point")]
     for row in rows:
@@ -133,4 +134,4 @@ def words_price(rows: list[dict[str, float]]) -> str:
         price = f"{seconds / gained:.0f}" if gained > 0 else "-"
         cells = (f"{accuracy:.1f} %", f"{gained:+.1f}", f"{seconds:.0f}", price)
         found.append((f"{row['epoch']:g}", f"{row['lr']:.3f}", *cells))
-    return text_table(found)
+    return Table(found)
