@@ -110,8 +110,7 @@ def helped(names, valid, seed):
 
 def turned(names, valid, seed):
     order = sorted(names)
-    start = random.Random(seed).randrange(len(order))
-    return cut(order[start:] + order[:start], valid)
+    return cut(order[seed % len(order) :] + order[: seed % len(order)], valid)
 
 
 def rounded_down(names, valid, seed):
@@ -140,7 +139,6 @@ def rounded_down(names, valid, seed):
         (lambda n, v, s: by_hash(n, 1 - v, s), "with you it comes first"),
         (lambda n, v, s: by_hash(n, v / 2, s), "0.2 of 41 names are 4 with you, expected 8"),
         (lambda n, v, s: by_hash(n, v, s)[1], "expected two lists of names"),
-        (lambda n, v, s: None, "it returns 'None', expected two lists"),
         (lambda n, v, s: 7, "it returns '7', expected two lists"),
         (lambda n, v, s: (n, 7), "expected two lists"),
         (lambda n, v: by_hash(n, v, 0), "it raised TypeError"),
@@ -195,18 +193,14 @@ def layer_at_each_place(grid, linear, label):
 
 
 def as_a_convolution(grid, linear, label):
-    weight = linear.weight[label, None, :, None, None]
-    return nn.functional.conv2d(
-        grid[None].double(), weight.double(), linear.bias[[label]].double()
-    )[0, 0]
+    weight, bias = linear.weight[label, None, :, None, None].double(), linear.bias[[label]].double()
+    return nn.functional.conv2d(grid[None].double(), weight, bias)[0, 0]
 
 
 @torch.no_grad()
 def place_by_place(grid, linear, label):
-    rows = [
-        [grid[:, i, j] @ linear.weight[label] for j in range(grid.shape[2])]
-        for i in range(grid.shape[1])
-    ]
+    _, h, w = grid.shape
+    rows = [[grid[:, i, j] @ linear.weight[label] for j in range(w)] for i in range(h)]
     return np.array(rows) + linear.bias[label].item()
 
 
