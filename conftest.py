@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -111,8 +112,10 @@ def solutions_pass(lesson: str) -> None:
     stubs = [cell.source for cell in exercises]
     without_training(fill(nb))
     assert [cell.source for cell in exercises if cell.source in stubs] == []
-    execute(nb, path.parent)
-    printed = "".join(o.text for c in code(nb) for o in c.outputs if o.output_type == "stream")
+    with TemporaryDirectory() as folder:  # which gets the student's file
+        execute(nb, Path(folder))
+    outputs = [out for cell in code(nb) for out in cell.outputs]
+    printed = "\n".join(o.get("text", o.get("data", {}).get("text/plain", "")) for o in outputs)
     last = dict(re.findall(r"^. Exercise (\S+): (right|not right yet.*|not att.*)", printed, re.M))
     assert [f"{name}: {verdict}" for name, verdict in last.items() if verdict != "right"] == []
     assert bool(last) == bool(exercises)
