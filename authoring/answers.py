@@ -10,7 +10,7 @@ from authoring.notebook import UNCOMPARED, read, tags
 
 ASKED = re.compile(r"\*\*Guess first\.\*\* (.*?)(?:\n\n|\Z)", re.S)
 SECTION = re.compile(r"^##+ (\d+\. .*|Exhibit .*)", re.M)
-TOLD = re.compile(r"Your guess: .*? Answer: (.*)")
+TOLD = re.compile(r"Your guess: .*?the answer is (.*)\.", re.I)
 EXERCISE = re.compile(r"^#+ (Exercise .*)", re.M)
 QUESTION = re.compile(  # "1. Why?" stands in the fold's summary, or before the fold
     r"(?:(\d+\. [^\n]+)\n)?<details><summary>(.*?)</summary>(.*?)</details>", re.S
@@ -24,10 +24,15 @@ def guesses(nb: NotebookNode) -> list[tuple[str, str]]:
     for cell in nb.cells:
         section, asked = _last(SECTION, cell, section), _last(ASKED, cell, asked)
         measured = ", measured when the page was saved" if UNCOMPARED in tags(cell) else ""
-        for told in TOLD.findall("".join(out.get("text", "") for out in cell.get("outputs", []))):
+        for told in TOLD.findall("\n".join(map(text_of, cell.get("outputs", [])))):
             where = section if section.endswith("?") else f"{section}:"
             found.append((f"*{where}* {' '.join(asked.split())}", told + measured))
     return found
+
+
+def text_of(out: NotebookNode) -> str:
+    """An output in words: what was printed, or the text of what was shown."""
+    return out.get("text", out.get("data", {}).get("text/plain", ""))
 
 
 def solutions(nb: NotebookNode) -> list[tuple[str, str]]:

@@ -39,6 +39,12 @@ from inception_edu.torchvision_weights import to_torchvision
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """What is right is kept in a file of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
 def verdict(exercise, answer, capsys):
     """The state after a check, and the one line it printed."""
     exercise.check(answer)
@@ -235,7 +241,7 @@ def test_the_map_whose_mean_is_the_logit_is_right(right, capsys):
         ),
         (lambda g, f, k: right_cam(g, f, k).relu(), "weigh each channel"),
         (lambda g, f, k: right_cam(g, f, k).T, "expected a map of (3, 7)"),
-        (lambda g, f, k: right_cam(g, f, k).mean().expand(g.shape[1:]), "weigh each channel"),
+        (lambda g, f, k: right_cam(g, f, k).mean().expand(g.shape[1:]), "but place (0, 0)"),
         (lambda g, f, k: right_cam(g, f, k) * torch.nan, "weigh each channel"),
         (lambda g, f, k: right_cam(g, f, k).mean(), "gives (), expected a map of (3, 7)"),
         (lambda g, f, k: g, "a grid of (5, 3, 7) gives (5, 3, 7)"),
@@ -449,6 +455,8 @@ def test_the_race_is_told_with_mean_spread_and_n():
         "from scratch": [{10: 25.0, 20: 40.0}, {10: 25.0, 20: 50.0}],
     }
     assert transfer_race.leads(race, 20) == [50, 42]
+    _, *rows = repr(transfer_race.table(race)).splitlines()
+    assert [row.split() for row in rows] == [["0", "50", "90", "40"], ["1", "42", "92", "50"]]
     words = transfer_race.show(race).words
     assert "fine-tuned          65.0 ± 7.1  91.0 ± 1.4  2" in words
     ax = render(transfer_race._draw, race, (9, 4)).axes[0]
@@ -567,6 +575,11 @@ def test_the_explorer_moves_and_tells_both_maps(classifier, photos):
     measured = heat_maps.measure(classifier, photos)
     assert measured.cams.shape == (4, 12, 12) == measured.hidden[8].shape
     assert len(heat_maps.agreement(measured, 32)) == 4
+    told = repr(heat_maps.table(measured)).splitlines()
+    assert told[0].split()[-2:] == ["rocket", "mean"] and told[3].startswith("32")
+    mean = sum(heat_maps.agreement(measured, 32)) / 4
+    assert told[3].endswith(f"{mean:.2f}")
+    assert f"{heat_maps.hits(measured.cams)} of 4 activation maps" in told[4]
     explorer = heat_explorer.explorer(measured)
     assert explorer.values == dict(name="astronaut", square=16)
     assert "the astronaut is top left" in explorer.words

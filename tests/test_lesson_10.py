@@ -208,6 +208,7 @@ WRONG = [
     ("1", lambda n: n(torch.rand(1, 3, 256, 256)).ndim == 2, "(a pool of 7x7 with stride 7), so"),
     ("1", lambda n: n(torch.rand(1, 3, 64, 64)).shape == (1, 10), "on the right code in 6 of 9"),
     ("1", lambda n: n(torch.rand(1, 3, 160, 160)).ndim == 2, "(a pool of 7x7, small grids filled"),
+    ("1", lambda n: n(torch.rand(1, 3, 640, 640)).ndim == 2, "(pools of 7x7, and their mean)"),
     ("1", lambda n: isinstance(n, nn.Module), "so it tells nothing"),
     ("2", lambda read: torch.equal(read(stop.cat("P")), in_colour("P")), "(grey taken for red)"),
     ("2", lambda read: torch.equal(read(stop.cat("L")), in_colour("L")), "(numbers of a palette"),
@@ -593,6 +594,9 @@ def test_the_race_has_a_run_for_each_seed_and_setting_alike_but_for_eps(monkeypa
     monkeypatch.setattr(museum, "fit", fit)
     found = museum.race(None, (3, 4))
     assert found == dict.fromkeys(museum.SETTINGS, [1.5, 1.5])
+    _, first, *_, last = repr(museum.table(found | {"louder": [2, 2.5]})).splitlines()
+    assert first.split() == ["eps", "=", "0.001", "1.50", "1.50", "1.50", "0.00"]
+    assert last.split() == ["louder", "2.00", "2.50", "2.25", "0.75"]
     assert [seed for seed, *_ in runs] == [3, 4] * 3 and len({w for _, w, _ in runs}) == 2
     assert [eps[0] for *_, eps in runs] == [1e-3] * 4 + [4] * 2
     assert [len(eps) > 1 for *_, eps in runs] == [False] * 2 + [True] * 4

@@ -46,9 +46,12 @@ def _other_map(answer: Cam, grid: Tensor, head: nn.Module, label: int) -> str | 
     wrong = _wrong_maps(grid, maps, head.linear.bias, label)
     known = (why for why, value in wrong if same(found, value))
     advice = "weigh each channel by linear.weight[label], add them, then add linear.bias[label]"
+    mean, logit = found.double().mean().item(), head(grid[None])[0, label].item()
+    if abs(mean - logit) < 1e-3:
+        advice = f"but place (0, 0) speaks for it by {maps[label][0, 0]:.3f}, not {found[0, 0]:.3f}"
     return (
-        f"for class {label} of {len(maps)} its mean is {found.double().mean():.3f}, the logit is "
-        f"{head(grid[None])[0, label]:.3f}; {next(known, advice)}"
+        f"for class {label} of {len(maps)} its mean is {mean:.3f}, the logit is {logit:.3f}; "
+        f"{next(known, advice)}"
     )
 
 

@@ -40,6 +40,7 @@ CASES = {
         {
             "a pool of 7x7": loud.headed(stop.fixed_head),
             "a pool of 7x7 with stride 7": loud.headed(loud.stride_of_7),
+            "pools of 7x7, and their mean": loud.headed(loud.mean_of_pools),
             "a pool of 7x7, small grids filled up with zeros": loud.headed(loud.padded_to_7),
         },
     ),

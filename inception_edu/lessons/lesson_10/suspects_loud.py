@@ -42,6 +42,11 @@ def stride_of_7(c: int, num_classes: int) -> nn.Sequential:
     return nn.Sequential(nn.AvgPool2d(7), nn.Flatten(), nn.Linear(c, num_classes))
 
 
+def mean_of_pools(c: int, num_classes: int) -> nn.Sequential:
+    """The mean of all pools of 7x7, of which a small grid has none."""
+    return nn.Sequential(nn.AvgPool2d(7), mean_first(c, num_classes))
+
+
 class AtLeast7(nn.Module):
     """Zeros around what is smaller than 7x7: (n, c, h, w) -> (n, c, h', w')."""
 
