@@ -78,7 +78,8 @@ def keep_old(old: NotebookNode, new: NotebookNode) -> None:
     pairs = list(zip(code(old), code(new), strict=True))
     compared = [pair for pair in pairs if UNCOMPARED not in tags(pair[0])]
     for was, cell in compared:
-        keep_close(was, cell)
+        if drawn_by(was.outputs) == drawn_by(cell.outputs):
+            keep_close(was, cell)
         if _same(was.outputs, cell.outputs):
             cell.outputs = was.outputs
     if all(was.outputs == cell.outputs for was, cell in compared):

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
+from torchvision.transforms import functional as tv
 
 from authoring.notebook import code, read
 from conftest import moved, randomise, solutions_pass
@@ -24,6 +26,7 @@ from inception_edu.lessons.lesson_09 import (
     heat_explorer,
     heat_maps,
     memory_test,
+    other_process,
     runs as lesson,
     strange_photos,
     transfer_race,
@@ -36,6 +39,12 @@ from inception_edu.torchvision_weights import to_torchvision
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """What is right is kept in a file of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
 def verdict(exercise, answer, capsys):
     """The state after a check, and the one line it printed."""
     exercise.check(answer)
@@ -45,30 +54,44 @@ def verdict(exercise, answer, capsys):
 # --- exercise 1
 
 
+def cut(order, valid):
+    n = round(valid * len(order))
+    return order[n:], order[:n]
+
+
 def by_hash(names, valid, seed):
     def draw(name):
         return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
-    order = sorted(names, key=draw)
-    n = round(valid * len(order))
-    return order[n:], order[:n]
+    return cut(sorted(names, key=draw), valid)
 
 
 def by_shuffle(names, valid, seed):
     order = sorted(names)
     random.Random(seed).shuffle(order)
-    n = round(valid * len(order))
-    return order[n:], order[:n]
+    return cut(order, valid)
 
 
-def test_a_split_by_names_and_seed_is_right(capsys):
-    for right in (by_hash, by_shuffle):
-        assert verdict(checks.exercise_1, right, capsys)[0] == "right"
+def by_sample(names, valid, seed):
+    chosen = {*random.Random(f"seed {seed}").sample(sorted(names), round(valid * len(names)))}
+    return tuple(name for name in names if name not in chosen), tuple(sorted(chosen))
 
 
-def cut(order, valid):
-    n = round(valid * len(order))
-    return order[n:], order[:n]
+def by_numpy(names, valid, seed):
+    order = np.random.default_rng(seed).permutation(np.sort(np.array(names)))
+    return np.split(order, [len(order) - round(valid * len(order))])
+
+
+def by_global_dice(names, valid, seed):
+    names.sort()
+    random.seed(hash(seed))  # whole numbers have one hash everywhere
+    random.shuffle(names)
+    return cut(names, valid)
+
+
+@pytest.mark.parametrize("right", [by_hash, by_shuffle, by_sample, by_numpy, by_global_dice])
+def test_a_split_by_names_and_seed_is_right(right, capsys):
+    assert verdict(checks.exercise_1, right, capsys)[0] == "right"
 
 
 def unsorted(names, valid, seed):
@@ -83,23 +106,53 @@ def seedless(names, valid, seed):
     return cut(order, valid)
 
 
+def salted(name, seed):
+    return hash(f"{seed} {name}")
+
+
+def helped(names, valid, seed):
+    return cut(sorted(names, key=lambda name: salted(name, seed)), valid)
+
+
+def turned(names, valid, seed):
+    order = sorted(names)
+    return cut(order[seed % len(order) :] + order[: seed % len(order)], valid)
+
+
+def rounded_down(names, valid, seed):
+    order = by_shuffle(names, 1, seed)[1]
+    return order[int(valid * len(order)) :], order[: int(valid * len(order))]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (unsorted, "os.listdir promises no order"),
-        (seedless, "nothing may be drawn without the seed"),
-        (lambda n, v, s: cut(sorted(n, key=lambda x: hash(f"{s}{x}")), v), "hash() of a string"),
-        (lambda n, v, s: cut(sorted(n, key=lambda x: hash((s, x))), v), "hash() of a string"),
-        (lambda n, v, s: by_shuffle(n, v, 0), "the seed must decide it"),
-        (lambda n, v, s: cut(sorted(n), v), "the seed must decide it"),
-        (lambda n, v, s: (n, by_hash(n, v, s)[1]), "in one of the two lists, once"),
-        (lambda n, v, s: by_hash(n, 1 - v, s), "0.2 of 41 names are 33"),
-        (lambda n, v, s: 7, "it raised TypeError"),
+        (unsorted, "in another order give another split"),
+        (seedless, "two calls with the same names and seed 0 give different splits"),
+        (lambda n, v, s: cut(sorted(n, key=lambda x: hash(f"{s}{x}")), v), "another process"),
+        (lambda n, v, s: cut(sorted(n, key=lambda x: hash((s, x))), v), "another process"),
+        (lambda n, v, s: cut(sorted(n, key=lambda x: f"{s}{x}".__hash__()), v), "another process"),
+        (helped, "another process splits the same names differently"),
+        (lambda n, v, s: by_shuffle(n, v, 0), "seeds 0 to 19 give 1 different splits of 41 names"),
+        (lambda n, v, s: by_shuffle(n, v, s % 5), "give 5 different splits"),
+        (lambda n, v, s: cut(sorted(n), v), "give 1 different splits"),
+        (turned, "in a row by name with every seed"),
+        (lambda n, v, s: by_shuffle(n, 8.2 / len(n), s), "0.37 of 29 names are 8 with you, expe"),
+        (lambda n, v, s: by_shuffle(n, 0.2, s), "0.37 of 29 names are 6 with you, expected 11"),
+        (rounded_down, "0.37 of 29 names are 10 with you, expected 11"),
+        (lambda n, v, s: (n, by_hash(n, v, s)[1]), "8 are there more than once"),
+        (lambda n, v, s: ([], by_hash(n, v, s)[1]), "33 are in none of the two lists"),
+        (lambda n, v, s: by_hash(n, 1 - v, s), "with you it comes first"),
+        (lambda n, v, s: by_hash(n, v / 2, s), "0.2 of 41 names are 4 with you, expected 8"),
+        (lambda n, v, s: by_hash(n, v, s)[1], "expected two lists of names"),
+        (lambda n, v, s: 7, "it returns '7', expected two lists"),
+        (lambda n, v, s: (n, 7), "expected two lists"),
+        (lambda n, v: by_hash(n, v, 0), "it raised TypeError"),
     ],
 )
 def test_wrong_splits_are_told_apart(wrong, said, capsys):
     state, line = verdict(checks.exercise_1, wrong, capsys)
-    assert state == "not right yet" and said in line
+    assert state == "not right yet" and said.lower() in line.lower()
 
 
 def test_the_order_of_a_set_of_names_is_another_processs(capsys):
@@ -110,13 +163,28 @@ def test_the_order_of_a_set_of_names_is_another_processs(capsys):
         return cut(order, valid)
 
     line = verdict(checks.exercise_1, from_a_set, capsys)[1]
-    assert "another order" in line or "hash() of a string" in line
+    assert "another order" in line or "Another process" in line
+
+
+def stretched(names, times=2, *, end=""):
+    return [names * times, [hashlib.sha1(end.encode()).hexdigest(), str(hash("salt"))]]
+
+
+def test_a_function_goes_to_another_process_with_what_it_uses(monkeypatch):
+    names, (digest, hashed) = other_process.elsewhere(stretched, ["a"])
+    assert names == ["a", "a"] and digest == hashlib.sha1(b"").hexdigest()
+    assert hashed != str(hash("salt"))
+    monkeypatch.setenv("PYTHONHASHSEED", "1")  # as if this process had that salt
+    assert other_process.elsewhere(stretched, ["a"])[1][1] != hashed
+    assert other_process.elsewhere(random.Random(0).sample, ["a"], 1) is None
+    assert other_process.elsewhere(lambda: folders, None) is None  # raises there
+    assert other_process.elsewhere(lambda: [cut, hashed]) is None  # leans on a closure
 
 
 def test_the_check_leaves_the_learners_globals_alone(capsys):
     before = dict(globals())
     verdict(checks.exercise_1, by_hash, capsys)
-    assert "hash" not in globals() and set(before) == set(globals())
+    assert before == globals()
 
 
 # --- exercise 2
@@ -126,8 +194,27 @@ def right_cam(grid, linear, label):
     return torch.einsum("chw,c->hw", grid, linear.weight[label]) + linear.bias[label]
 
 
-def test_the_map_whose_mean_is_the_logit_is_right(capsys):
-    assert verdict(checks.exercise_2, right_cam, capsys)[0] == "right"
+def layer_at_each_place(grid, linear, label):
+    return linear(grid.permute(1, 2, 0))[..., label]
+
+
+def as_a_convolution(grid, linear, label):
+    weight, bias = linear.weight[label, None, :, None, None].double(), linear.bias[[label]].double()
+    return nn.functional.conv2d(grid[None].double(), weight, bias)[0, 0]
+
+
+@torch.no_grad()
+def place_by_place(grid, linear, label):
+    _, h, w = grid.shape
+    rows = [[grid[:, i, j] @ linear.weight[label] for j in range(w)] for i in range(h)]
+    return np.array(rows) + linear.bias[label].item()
+
+
+@pytest.mark.parametrize(
+    "right", [checks.cam, right_cam, layer_at_each_place, as_a_convolution, place_by_place]
+)
+def test_the_map_whose_mean_is_the_logit_is_right(right, capsys):
+    assert verdict(checks.exercise_2, right, capsys)[0] == "right"
 
 
 @pytest.mark.parametrize(
@@ -137,8 +224,12 @@ def test_the_map_whose_mean_is_the_logit_is_right(capsys):
         (lambda g, f, k: g.sum(0), "without the weights"),
         (lambda g, f, k: g.mean(0), "without the weights"),
         (lambda g, f, k: g.mean(0) + f.bias[k], "without the weights"),
+        (lambda g, f, k: right_cam(g, f, 0), "for class 2 of 4"),
         (lambda g, f, k: right_cam(g, f, 0), "the map of class 0"),
+        (lambda g, f, k: right_cam(g, f, -1), "the map of class 3, not of `label`"),
+        (lambda g, f, k: right_cam(g, f, 2), "the map of class 2, not of `label`"),
         (lambda g, f, k: right_cam(g, f, 0) - f.bias[0], "the map of class 0"),
+        (lambda g, f, k: right_cam(g, f, 0) - f.bias[0] + f.bias[k], "the map of class 0"),
         (
             lambda g, f, k: (g * f.weight[k][:, None, None]).mean(0) + f.bias[k],
             "do not average them",
@@ -149,14 +240,24 @@ def test_the_map_whose_mean_is_the_logit_is_right(capsys):
             "the number of places",
         ),
         (lambda g, f, k: right_cam(g, f, k).relu(), "weigh each channel"),
-        (lambda g, f, k: right_cam(g, f, k).mean(), "expected a map of"),
-        (lambda g, f, k: 3, "expected a map of"),
+        (lambda g, f, k: right_cam(g, f, k).T, "expected a map of (3, 7)"),
+        (lambda g, f, k: right_cam(g, f, k).mean().expand(g.shape[1:]), "but place (0, 0)"),
+        (lambda g, f, k: right_cam(g, f, k) * torch.nan, "weigh each channel"),
+        (lambda g, f, k: right_cam(g, f, k).mean(), "gives (), expected a map of (3, 7)"),
+        (lambda g, f, k: g, "a grid of (5, 3, 7) gives (5, 3, 7)"),
+        (lambda g, f, k: 3, "gives 3, expected a map of"),
         (lambda g, f, k: g @ f.weight, "it raised RuntimeError"),
     ],
 )
 def test_wrong_maps_are_told_apart(wrong, said, capsys):
     state, line = verdict(checks.exercise_2, wrong, capsys)
-    assert state == "not right yet" and said in line
+    assert state == "not right yet" and said.lower() in line.lower()
+
+
+def test_the_lesson_goes_on_with_a_right_map_or_with_ours(capsys):
+    for answer, goes_on in ((right_cam, right_cam), (lambda g, f, k: g[0], checks.cam)):
+        assert checks.exercise_2.check(answer) is goes_on
+    assert "goes on with the package's cam" in capsys.readouterr().out
 
 
 # --- exercise 3
@@ -167,12 +268,32 @@ def right_prepare(bgr, mean, std):
     return (x - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
 
 
-def test_a_bgr_photo_becomes_what_the_network_was_trained_on(capsys):
-    assert verdict(checks.exercise_3, right_prepare, capsys)[0] == "right"
+def in_numpy(bgr, mean, std):
+    x = (np.flip(bgr, 2) / 255 - np.array(mean)) / np.array(std)
+    return torch.tensor(x.transpose(2, 0, 1).copy())[None]  # float64
+
+
+def by_torchvision(bgr, mean, std):
+    rgb = Image.fromarray(bgr[..., [2, 1, 0]].copy())
+    return tv.normalize(tv.to_tensor(rgb), list(mean), list(std)).unsqueeze(0)
+
+
+def by_channel(bgr, mean, std):
+    blue, green, red = (torch.from_numpy(bgr[..., c].astype("float32")) for c in range(3))
+    scaled = [(x / 255 - m) / s for x, m, s in zip((red, green, blue), mean, std, strict=True)]
+    return torch.stack(scaled).unsqueeze(0)
+
+
+@pytest.mark.parametrize("right", [right_prepare, in_numpy, by_torchvision, by_channel])
+def test_a_bgr_photo_becomes_what_the_network_was_trained_on(right, capsys):
+    assert verdict(checks.exercise_3, right, capsys)[0] == "right"
 
 
 def columns_first(values):
     return torch.tensor(values).view(3, 1, 1)
+
+
+MEAN, STD = (0.49, 0.42, 0.31), (0.25, 0.22, 0.19)
 
 
 @pytest.mark.parametrize(
@@ -191,14 +312,20 @@ def columns_first(values):
         (lambda b, m, s: right_prepare(b, (0, 0, 0), s), "the mean is not taken away"),
         (lambda b, m, s: right_prepare(b, m, (1, 1, 1)), "not divided by the std"),
         (lambda b, m, s: right_prepare(b, (0, 0, 0), (1, 1, 1)), "neither mean nor std"),
-        (lambda b, m, s: right_prepare(b, m, s) + 1, "try each step"),
-        (lambda b, m, s: right_prepare(b, m, s)[0], "expected (1, 3, 6, 9)"),
+        (lambda b, m, s: right_prepare(b, MEAN, s), "with another mean it returns the same"),
+        (lambda b, m, s: right_prepare(b, m, STD), "with another std it returns the same"),
+        (lambda b, m, s: right_prepare(b, m[:1] * 3, s), "print each step's numbers"),
+        (lambda b, m, s: right_prepare(b, m, s) + 1, "print each step's numbers"),
+        (lambda b, m, s: right_prepare(b, m, s)[0], "expected a tensor of (1, 3, 6, 9)"),
+        (lambda b, m, s: right_prepare(b, m, s).mT, "becomes (1, 3, 9, 6)"),
+        (lambda b, m, s: b, "expected a tensor of (1, 3, 6, 9)"),
+        (lambda b, m, s: torch.zeros(1, 3, *b.shape[:2]), "with another mean it returns the same"),
         (lambda b, m, s: torch.from_numpy(b[:, :, ::-1]), "it raised ValueError"),
     ],
 )
 def test_wrong_preparations_are_told_apart(wrong, said, capsys):
     state, line = verdict(checks.exercise_3, wrong, capsys)
-    assert state == "not right yet" and said in line
+    assert state == "not right yet" and said.lower() in line.lower()
 
 
 def test_a_preparation_that_changes_the_photo_is_told(capsys):
@@ -328,6 +455,8 @@ def test_the_race_is_told_with_mean_spread_and_n():
         "from scratch": [{10: 25.0, 20: 40.0}, {10: 25.0, 20: 50.0}],
     }
     assert transfer_race.leads(race, 20) == [50, 42]
+    _, *rows = repr(transfer_race.table(race)).splitlines()
+    assert [row.split() for row in rows] == [["0", "50", "90", "40"], ["1", "42", "92", "50"]]
     words = transfer_race.show(race).words
     assert "fine-tuned          65.0 ± 7.1  91.0 ± 1.4  2" in words
     ax = render(transfer_race._draw, race, (9, 4)).axes[0]
@@ -446,6 +575,11 @@ def test_the_explorer_moves_and_tells_both_maps(classifier, photos):
     measured = heat_maps.measure(classifier, photos)
     assert measured.cams.shape == (4, 12, 12) == measured.hidden[8].shape
     assert len(heat_maps.agreement(measured, 32)) == 4
+    told = repr(heat_maps.table(measured)).splitlines()
+    assert told[0].split()[-2:] == ["rocket", "mean"] and told[3].startswith("32")
+    mean = sum(heat_maps.agreement(measured, 32)) / 4
+    assert told[3].endswith(f"{mean:.2f}")
+    assert f"{heat_maps.hits(measured.cams)} of 4 activation maps" in told[4]
     explorer = heat_explorer.explorer(measured)
     assert explorer.values == dict(name="astronaut", square=16)
     assert "the astronaut is top left" in explorer.words

@@ -1,104 +1,84 @@
 """Lesson 09, your own photos: the checks of its exercises."""
 
-from collections.abc import Callable, Iterable
-from types import FunctionType
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inception_edu.data import normalise
 from inception_edu.exercises import Exercise
+from inception_edu.exercises.judging import same
 from inception_edu.layers import classifier
+from inception_edu.lessons.lesson_09.split_check import check_split
 
-NAMES = [f"photo-{i:02}.jpg" for i in range(41)]
-Split = Callable[[Iterable[str], float, int], tuple[list[str], list[str]]]
-
-
-class SaltedName(str):
-    """A file name whose hash is that of another process: Python draws a salt when it starts."""
-
-    def __hash__(self) -> int:
-        return hash(("another process", str(self)))
+Cam = Callable[[Tensor, nn.Linear, int], Tensor]
 
 
-def in_another_process(function: Callable) -> Callable:
-    """The function as it would run elsewhere: its `hash` has another salt. The given one stays."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return function
-    salted = dict(function.__globals__, hash=lambda value: hash(("another process", value)))
-    return FunctionType(
-        code, salted, function.__name__, function.__defaults__, function.__closure__
+def cam(grid: Tensor, linear: nn.Linear, label: int) -> Tensor:
+    """The package's answer: (c, h, w) -> (h, w), whose mean is the logit."""
+    return torch.einsum("chw,c->hw", grid, linear.weight[label]) + linear.bias[label]
+
+
+def check_cam(answer: Cam) -> str | None:
+    """`answer(grid, linear, label)`: (c, h, w) -> (h, w), whose mean is the logit. It need not
+    carry gradients: it is looked at."""
+    for c, classes, h, w in ((5, 4, 3, 7), (16, 10, 12, 12), (3, 6, 5, 2), (7, 2, 1, 1)):
+        head = classifier(c, classes)
+        nn.init.normal_(head.linear.weight), nn.init.normal_(head.linear.bias)
+        for label in dict.fromkeys((classes // 2, 0, classes - 1)):
+            grid = torch.randn(c, h, w).relu()
+            if why := _other_map(answer, grid, head, label):
+                return why
+    return None
+
+
+@torch.no_grad()
+def _other_map(answer: Cam, grid: Tensor, head: nn.Module, label: int) -> str | None:
+    """How a map differs from what erasing places one by one shows."""
+    value = answer(grid.clone(), head.linear, label)
+    found = torch.as_tensor(value) if hasattr(value, "shape") else None
+    if found is None or found.shape != grid.shape[1:]:
+        seen = str(value)[:60] if found is None else tuple(found.shape)
+        return f"a grid of {tuple(grid.shape)} gives {seen}, expected a map of {(*grid.shape[1:],)}"
+    maps = [_by_erasing(grid, head, k) for k in range(head.linear.out_features)]
+    if same(found, maps[label]):
+        return None
+    wrong = _wrong_maps(grid, maps, head.linear.bias, label)
+    known = (why for why, value in wrong if same(found, value))
+    advice = "weigh each channel by linear.weight[label], add them, then add linear.bias[label]"
+    mean, logit = found.double().mean().item(), head(grid[None])[0, label].item()
+    if abs(mean - logit) < 1e-3:
+        advice = f"but place (0, 0) speaks for it by {maps[label][0, 0]:.3f}, not {found[0, 0]:.3f}"
+    return (
+        f"for class {label} of {len(maps)} its mean is {mean:.3f}, the logit is {logit:.3f}; "
+        f"{next(known, advice)}"
     )
 
 
-def check_split(split: Split) -> str | None:
-    """`split(names, valid, seed)` -> names to train on, names to validate with."""
-    train, valid = map(list, split(list(NAMES), 0.2, 0))
-    if sorted(train + valid) != NAMES:
-        lost = len(set(NAMES) - set(train + valid))
-        return f"every name must be in one of the two lists, once; {lost} of 41 are in none"
-    if len(valid) != round(0.2 * len(NAMES)):
-        return f"0.2 of 41 names are {len(valid)} with you, expected {round(0.2 * len(NAMES))}"
-    chosen = set(valid)
-    if set(split(list(NAMES), 0.2, 0)[1]) != chosen:
-        return "two calls with seed 0 draw different photos: nothing may be drawn without the seed"
-    if set(split(NAMES[::-1], 0.2, 0)[1]) != chosen:
-        return "the same names in another order give another split: os.listdir promises no order"
-    elsewhere = in_another_process(split)([SaltedName(name) for name in NAMES], 0.2, 0)[1]
-    if set(map(str.__str__, elsewhere)) != set(map(str, chosen)):
-        return "another process splits differently: hash() of a string is salted when Python starts"
-    if all(set(split(list(NAMES), 0.2, seed)[1]) == chosen for seed in (1, 2, 3)):
-        return "seeds 0 to 3 give the same split: the seed must decide it"
-    if chosen in (set(NAMES[:8]), set(NAMES[-8:])):
-        return "the validation names are the first or last by name; draw them at random"
-    return None
-
-
-def check_cam(cam: Callable[[Tensor, nn.Linear, int], Tensor]) -> str | None:
-    """`cam(grid, linear, label)`: (c, h, w) -> (h, w), whose mean is the logit."""
-    generator = torch.Generator().manual_seed(0)
-    for c, classes, h, w in ((5, 4, 3, 7), (16, 10, 12, 12), (3, 2, 1, 1)):
-        grid = torch.randn(c, h, w, generator=generator).relu()
-        head, label = classifier(c, classes), classes - 1
-        head.linear.weight.data = torch.randn(classes, c, generator=generator)
-        head.linear.bias.data = torch.randn(classes, generator=generator)
-        found = cam(grid.clone(), head.linear, label)
-        if not isinstance(found, Tensor) or found.shape != (h, w):
-            what = tuple(found.shape) if isinstance(found, Tensor) else repr(found)
-            return f"a grid of {(c, h, w)} gives {what}, expected a map of {(h, w)}"
-        right, other = (_by_erasing(grid, head, k) for k in (label, 0))
-        if torch.allclose(found, right, atol=1e-4):
-            continue
-        wrong = _wrong_maps(grid, right, other, *head.linear.bias[[label, 0]].tolist())
-        known = (why for why, value in wrong if torch.allclose(found, value, atol=1e-4))
-        logit = head(grid[None])[0, label]
-        return (
-            f"its mean is {found.mean():.3f} with you, the logit of class {label} is {logit:.3f}; "
-            f"{next(known, 'weigh each channel by linear.weight[label], add linear.bias[label]')}"
-        )
-    return None
-
-
 def _wrong_maps(
-    grid: Tensor, right: Tensor, other: Tensor, bias: float, bias_0: float
+    grid: Tensor, maps: list[Tensor], biases: Tensor, label: int
 ) -> list[tuple[str, Tensor]]:
     """What goes wrong, and the map (h, w) that it leads to."""
+    right, bias = maps[label], biases[label]
     flat, weights = right - bias, "without the weights all classes have one map"
     channels = "sum over the channels, do not average them"
     places = "do not divide by the number of places: the mean does that"
+    others = [
+        (f"that is the map of class {k}, not of `label`", value)
+        for k in range(len(maps))
+        if k != label
+        for value in (maps[k], maps[k] - biases[k], maps[k] - biases[k] + bias)
+    ]
     return [
         ("the bias is missing, which every place gets whole", flat),
+        *others,
         *((weights, x + b) for x in (grid.sum(0), grid.mean(0)) for b in (0, bias)),
-        *(("that is the map of class 0, not of `label`", other - b) for b in (0, bias_0)),
         *((channels, flat / len(grid) + b) for b in (0, bias)),
         *((places, flat / flat.numel() + b) for b in (0, bias)),
         (places, right / flat.numel()),
     ]
 
 
-@torch.no_grad()
 def _by_erasing(grid: Tensor, head: nn.Module, label: int) -> Tensor:
     """The map by another route: how the logit changes when one place of the grid is erased."""
     c, h, w = grid.shape
@@ -109,41 +89,68 @@ def _by_erasing(grid: Tensor, head: nn.Module, label: int) -> Tensor:
     return (h * w * falls).reshape(h, w) + head.linear.bias[label]
 
 
-MEAN, STD = (0.49, 0.42, 0.31), (0.25, 0.22, 0.19)
+Prepare = Callable[[np.ndarray, Sequence[float], Sequence[float]], Tensor]
+SCALES = (  # mean and std of red, green and blue
+    ((0.49, 0.42, 0.31), (0.25, 0.22, 0.19)),
+    ([0.31, 0.5, 0.6], [0.4, 0.3, 0.1]),
+    ((0.5, 0.5, 0.5), (0.5, 0.25, 1.0)),
+)
 
 
-def check_prepare(prepare: Callable[[np.ndarray, tuple, tuple], Tensor]) -> str | None:
+def check_prepare(prepare: Prepare) -> str | None:
     """`prepare(bgr, mean, std)`: uint8 (h, w, 3), blue first -> normalised (1, 3, h, w), RGB."""
-    bgr = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
-    kept, found = bgr.copy(), prepare(bgr, MEAN, STD)
-    if not (bgr == kept).all():
+    dice = np.random.default_rng(0)
+    for (h, w), (mean, std) in zip(((6, 9), (5, 3), (1, 4)), SCALES, strict=True):
+        bgr = dice.integers(0, 256, (h, w, 3), dtype=np.uint8)
+        if why := _other_pixels(prepare, bgr, mean, std):
+            return why
+    return None
+
+
+def _other_pixels(
+    prepare: Prepare, bgr: np.ndarray, mean: Sequence[float], std: Sequence[float]
+) -> str | None:
+    given, (h, w, _) = bgr.copy(), bgr.shape
+    found = prepare(given, mean, std)
+    if not (bgr == given).all():
         return "the photo that was handed in has changed; work on a copy"
-    if not isinstance(found, Tensor) or found.shape != (1, 3, 6, 9):
-        what = tuple(found.shape) if isinstance(found, Tensor) else repr(found)[:60]
-        return f"a photo of (6, 9, 3) becomes {what}, expected (1, 3, 6, 9)"
-    pixels = torch.from_numpy(bgr).permute(2, 0, 1)[None]
-    right = normalise(pixels.flip(1), MEAN, STD)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-    mistakes = {
-        "blue still comes first": normalise(pixels, MEAN, STD),
-        "the photo is mirrored: the channels must be turned round, not the columns": normalise(
-            pixels.flip(3), MEAN, STD
-        ),
-        "mean and std are of red first, so turn the channels round before": normalise(
-            pixels, MEAN, STD
-        ).flip(1),
-        "divide by 255 first: mean and std are of 0 to 1": (pixels.flip(1) - mean) / std,
-        "the mean is not taken away": pixels.flip(1) / 255 / std,
-        "it is not divided by the std": pixels.flip(1) / 255 - mean,
-        "neither mean nor std is used": pixels.flip(1) / 255,
-    }
-    if torch.allclose(found.float(), right, atol=1e-4):
+    if not isinstance(found, Tensor) or found.shape != (1, 3, h, w):
+        seen = tuple(found.shape) if isinstance(found, Tensor) else repr(found)[:60]
+        return f"a photo of {(h, w, 3)} becomes {seen}, expected a tensor of {(1, 3, h, w)}"
+    right = torch.tensor(  # value by value
+        [
+            [[(bgr[i, j, 2 - c] / 255 - mean[c]) / std[c] for j in range(w)] for i in range(h)]
+            for c in range(3)
+        ]
+    )[None]
+    if same(found, right):
         return None
-    known = (why for why, x in mistakes.items() if torch.allclose(found.float(), x, atol=1e-4))
-    apart = (found.float() - right).abs().max().item()
-    return f"up to {apart:.2f} apart from (RGB / 255 - mean) / std; {next(known, 'try each step')}"
+    wrong = _wrong_pixels(torch.from_numpy(bgr).permute(2, 0, 1)[None] / 255, mean, std)
+    known = [why for why, value in wrong.items() if same(found, value)]
+    for name, other in (("mean", ([0.1, 0.2, 0.7], std)), ("std", (mean, [0.2, 0.7, 0.4]))):
+        if same(prepare(bgr.copy(), *other), found):
+            known.append(f"with another {name} it returns the same")
+    apart = (found.double() - right).abs().max().item()
+    advice = (*known, "print each step's numbers for a single pixel")[0]
+    return f"it is up to {apart:.2f} apart from (RGB / 255 - mean) / std; {advice}"
+
+
+def _wrong_pixels(bgr: Tensor, mean: Sequence[float], std: Sequence[float]) -> dict[str, Tensor]:
+    """What goes wrong, and what it makes of pixels (1, 3, h, w) from 0 to 1, blue first."""
+    m, s = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+    rgb = bgr.flip(1)
+    mirrored = "the photo is mirrored: the channels must be turned round, not the columns"
+    return {
+        "blue still comes first": (bgr - m) / s,
+        mirrored: (bgr.flip(3) - m) / s,
+        "mean and std are of red first, so turn the channels round before": ((bgr - m) / s).flip(1),
+        "divide by 255 first: mean and std are of 0 to 1": (255 * rgb - m) / s,
+        "the mean is not taken away": rgb / s,
+        "it is not divided by the std": rgb - m,
+        "neither mean nor std is used": rgb,
+    }
 
 
 exercise_1 = Exercise("1", check_split)
-exercise_2 = Exercise("2", check_cam)
+exercise_2 = Exercise("2", check_cam, lesson="09", keep="cam", ours=cam)
 exercise_3 = Exercise("3", check_prepare)

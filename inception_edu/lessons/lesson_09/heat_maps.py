@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from inception_edu.data.photos import middle
+from inception_edu.display import Table
 from inception_edu.losses import logits_of
 from inception_edu.predict import Classifier, class_activation_map
 
@@ -82,3 +83,18 @@ def agreement(measured: Measured, square: int) -> list[float]:
     """Each class's rank correlation of the activation map and the map by hiding."""
     pairs = zip(measured.cams, measured.hidden[square], strict=True)
     return [rank_correlation(*pair) for pair in pairs]
+
+
+def table(measured: Measured) -> Table:
+    """The agreement of both kinds of maps by the grey square's side and class; the hits below."""
+    rows = [("grey square, pixels", *measured.names, "mean")]
+    for square in measured.hidden:
+        each = agreement(measured, square)
+        rows.append((square, *(f"{r:.2f}" for r in (*each, sum(each) / len(each)))))
+    largest = max(measured.hidden)
+    seen, hidden = hits(measured.cams), hits(measured.hidden[largest])
+    said = (
+        f"Rank correlations. Highest in the quarter of their class are {seen} of 4 activation maps "
+        f"and {hidden} of 4 maps by hiding {largest} pixels."
+    )
+    return Table(rows, bold={len(rows) - 2}, caption=said)

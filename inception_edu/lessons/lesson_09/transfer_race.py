@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 
 from inception_edu.cost import text_table
 from inception_edu.data import Dataset
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.lesson_09.runs import fine_tune
 from inception_edu.lessons.shared import mean_std
@@ -37,6 +38,14 @@ def leads(race: Race, step: int = EARLY) -> list[float]:
     """By how many points fine-tuning leads after a step, seed by seed."""
     pairs = zip(race["fine-tuned"], race["from scratch"], strict=True)
     return [tuned[step] - scratch[step] for tuned, scratch in pairs]
+
+
+def table(race: Race) -> Table:
+    """Each seed's lead, and where both ways end."""
+    heading = (f"lead after {EARLY} steps, points", *(f"{way}, at the end, %" for way in race))
+    columns = leads(race), *(ends(race, way) for way in race)
+    rows = [[f"{x:.0f}" for x in row] for row in zip(*columns, strict=True)]
+    return Table([("seed", *heading), *((seed, *row) for seed, row in enumerate(rows))])
 
 
 def words(race: Race) -> str:

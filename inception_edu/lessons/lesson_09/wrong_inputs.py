@@ -58,9 +58,9 @@ def _draw_damage(fig: Figure, found: Damage) -> None:
             ax.barh(i + 0.4 * k, value, 0.38, color=colour, label=label if i == 0 else None)
             ax.text(value + 1, i + 0.4 * k, f"{value:.0f}", va="center")
     ax.set_yticks([i + 0.2 for i in range(len(found))], list(found))
-    wrong = {name: right for name, (right, _) in found.items() if name != "as in training"}
-    worst = min(wrong, key=wrong.get)
-    ax.set(title=f"{worst}: {wrong[worst]:.0f} % right", xlabel="%", xlim=(0, 112))
+    right, swapped, *_ = (right for right, _ in found.values())
+    title = f"Blue first: {swapped:.0f} % right instead of {right:.0f} %"
+    ax.set(title=title, xlabel="%", xlim=(0, 112))
     ax.invert_yaxis()
     fig.legend(loc="outside right upper", frameon=False)
 

@@ -1,7 +1,7 @@
 """Lesson 10, room 2: mistakes that run, and show in a curve."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import torch
@@ -67,7 +67,19 @@ def images(n: int) -> tuple[Tensor, Tensor]:
     return load("fashion_mnist").valid.batch(slice(n))
 
 
-def trainer(restore: Callable, *, seed: int = 0, c: int = 16) -> Callable:
+def momentum(parameters: Iterable[nn.Parameter], lr: float = 0.2) -> torch.optim.Optimizer:
+    """SGD with momentum."""
+    return torch.optim.SGD(parameters, lr=lr, momentum=0.9)
+
+
+def trainer(
+    restore: Callable,
+    *,
+    seed: int = 0,
+    c: int = 16,
+    optimise: Callable[..., torch.optim.Optimizer] = momentum,
+    factor: Callable[[int], float] = lambda step: 0.95**step,
+) -> Callable:
     """`train(steps, saved=None) -> rows, saved`, which goes on from `saved` by `restore`."""
     batches = [part.split(32) for part in images(4096)]
 
@@ -76,8 +88,8 @@ def trainer(restore: Callable, *, seed: int = 0, c: int = 16) -> Callable:
             torch.manual_seed(seed)
             hidden = nn.Sequential(nn.Flatten(), nn.Linear(784, c), nn.ReLU())
             model = nn.Sequential(hidden, nn.Linear(c, 10))
-        optimiser = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 0.95**step)
+        optimiser = optimise(model.parameters())
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         if saved:
             restore(saved, model, optimiser, schedule)
         rows, done = [], saved["steps"] if saved else 0

@@ -41,7 +41,7 @@ def complaint(test: Callable, arguments: tuple) -> str | None:
     if isinstance(answer, (Tensor, np.ndarray)) and answer.shape == ():
         answer = answer.item()
     if answer is not None and not isinstance(answer, (bool, np.bool_)):
-        raise NoVerdict(f"{answer!r}")
+        raise NoVerdict(repr(answer)[:60])
     return "it returns False" if answer is not None and not answer else None
 
 
@@ -57,7 +57,7 @@ def told(error: BaseException) -> str:
 def verdict(test: Callable, case: Case) -> str | None:
     """None for a test that passes on all right code and fails on all code with a bug."""
     if not callable(test):
-        return f"give the test itself, a function, got {test!r}"
+        return f"give the test itself, a function, got {str(test)[:60]!r}"
     runs = [(None, make, seed) for make in case.right for seed in range(ROUNDS)]
     runs += [(bug, make, seed) for bug, make in case.wrong.items() for seed in range(ROUNDS)]
     random.Random(0).shuffle(runs)  # so that the order tells a test nothing
@@ -69,7 +69,7 @@ def verdict(test: Callable, case: Case) -> str | None:
             try:
                 heard.setdefault(bug, []).append(complaint(test, arguments))
             except NoVerdict as answer:
-                return f"a test asserts and returns nothing (or True, or False), yours {answer}"
+                return f"a test asserts, or returns True or False; yours returns {answer}"
     return _weigh(heard[None], {bug: heard[bug] for bug in case.wrong})
 
 

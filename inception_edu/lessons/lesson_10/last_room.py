@@ -45,14 +45,29 @@ def network(number: int = 1) -> GoogLeNet:
     return model
 
 
+def named(found: object) -> dict[str, str] | None:
+    """Block -> kind from a dict or from pairs, "4A" for "4a" among them and what is left open left
+    out; None for anything else."""
+    pairs = found.items() if isinstance(found, dict) else found
+    if isinstance(pairs, str) or not hasattr(pairs, "__iter__"):
+        return None
+    pairs = list(pairs)
+    if not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs):
+        return None
+    if not all(isinstance(block, str) for block, _ in pairs):
+        return None
+    told = {block.lower(): kind for block, kind in pairs if kind is not ...}
+    return {block: kind.lower() if isinstance(kind, str) else kind for block, kind in told.items()}
+
+
 def check_found(found: dict[str, str], number: int = 1) -> str | None:
     """`found` names block and kind of each bug of network `number`."""
-    if not isinstance(found, dict) or not all(isinstance(k, str) for k in found):
-        return f'give a dict such as {{"3a": "kernel"}}, got {found!r}'
+    if (answer := named(found)) is None:
+        return f'give a dict such as {{"3a": "kernel"}}, got {str(found)[:60]}'
     right, told, hits = bugs(number), [], 0
-    if len(found) > len(right):
-        return f"there are {len(right)} bugs, you name {len(found)}"
-    for block, kind in found.items():
+    if len(answer) > len(right):
+        return f"there are {len(right)} bugs, you name {len(answer)}"
+    for block, kind in answer.items():
         if block not in BLOCKS:
             told.append(f"{block!r} is none of the blocks {', '.join(BLOCKS)}")
         elif not isinstance(kind, str) or kind not in KINDS:

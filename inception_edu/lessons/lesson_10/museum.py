@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from inception_edu.cost import text_table
 from inception_edu.data import Dataset
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.googlenet import TABLE_1, Inception
 from inception_edu.layers import Concat, chain, classifier, conv
@@ -111,3 +112,14 @@ def race(dataset: Dataset, seeds: tuple[int, ...] = (0, 1, 2)) -> dict[str, list
             history = fit(network, dataset, replace(RECIPE, seed=seed), watch=silent)
             found.setdefault(name, []).append(mean(history.losses["main"][-10:]))
     return found
+
+
+def table(race: dict[str, list[float]]) -> Table:
+    """Each run's loss, their mean, and by how much it is above the first setting's."""
+    first = mean(next(iter(race.values())))
+    seeds = (f"seed {i}" for i in range(len(next(iter(race.values())))))
+    rows = [("loss of the last 10 steps", *seeds, "mean", "more than the first")]
+    for name, losses in race.items():
+        values = (*losses, mean(losses), mean(losses) - first)
+        rows.append((name, *(f"{loss:.2f}" for loss in values)))
+    return Table(rows, bold={1})

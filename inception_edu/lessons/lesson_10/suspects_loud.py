@@ -1,22 +1,23 @@
-"""Lesson 10, rooms 1 to 3: the code, right or with a bug, that the student's tests are run on.
+"""Lesson 10, rooms 1 and 2: the code, right or with a bug, that the student's tests are run on.
 
 Each function returns a maker: from a seed, 0 to 2, which sets sizes, to the test's arguments.
 """
 
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torchvision.transforms.functional import pil_to_tensor
 
-from inception_edu.googlenet import TABLE_1, Inception, Row
-from inception_edu.layers import Concat, chain, conv
-from inception_edu.lessons.lesson_10 import exhibits_count as count, exhibits_curve as curve
-from inception_edu.lessons.lesson_10.exhibits_stop import halvings
+from inception_edu.lessons.lesson_10 import exhibits_curve as curve
+from inception_edu.lessons.lesson_10.exhibits_stop import fixed_head, halvings
 from inception_edu.lessons.lesson_10.guard import Make, sealed
 
-WIDTHS, CLASSES, ROWS = (8, 16, 12), (10, 5, 100), ("4d", "3a", "5b")
+WIDTHS, CLASSES = (8, 16, 12), (10, 5, 100)
 
 
 def headed(head: Callable[[int, int], nn.Module]) -> Make:
@@ -24,14 +25,57 @@ def headed(head: Callable[[int, int], nn.Module]) -> Make:
     return lambda seed: (sealed(halvings(head(WIDTHS[seed], CLASSES[seed]), WIDTHS[seed])),)
 
 
+def score_first(c: int, num_classes: int) -> nn.Sequential:
+    """A head that is right: classes at each place, then their mean."""
+    return nn.Sequential(nn.Conv2d(c, num_classes, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def mean_first(c: int, num_classes: int) -> nn.Sequential:
+    """A head that is right: rows and columns made one axis, and its mean taken."""
+    return nn.Sequential(
+        nn.Flatten(2), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(c, num_classes)
+    )
+
+
 def stride_of_7(c: int, num_classes: int) -> nn.Sequential:
     """A head with a pool of 7x7 that takes steps of 7."""
     return nn.Sequential(nn.AvgPool2d(7), nn.Flatten(), nn.Linear(c, num_classes))
 
 
+def mean_of_pools(c: int, num_classes: int) -> nn.Sequential:
+    """The mean of all pools of 7x7, of which a small grid has none."""
+    return nn.Sequential(nn.AvgPool2d(7), mean_first(c, num_classes))
+
+
+class AtLeast7(nn.Module):
+    """Zeros around what is smaller than 7x7: (n, c, h, w) -> (n, c, h', w')."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Below and to the right."""
+        h, w = x.shape[2:]
+        return pad(x, (0, max(0, 7 - w), 0, max(0, 7 - h)))
+
+
+def padded_to_7(c: int, num_classes: int) -> nn.Sequential:
+    """The fixed head behind zeros, which keep small grids from stopping it."""
+    return nn.Sequential(AtLeast7(), fixed_head(c, num_classes))
+
+
 def reading(read: Callable[[Image.Image], Tensor]) -> Make:
     """The function that reads a photo."""
     return lambda seed: (sealed(read),)
+
+
+def in_numpy(photo: Image.Image) -> Tensor:
+    """A reader that is right: by way of numpy."""
+    x = torch.from_numpy(np.array(photo.convert("RGB"), dtype="float32"))
+    return (x / 255).permute(2, 0, 1)
+
+
+def band_by_band(photo: Image.Image) -> Tensor:
+    """A reader that is right: red, green and blue one by one."""
+    bands = photo.convert("RGB").split()
+    return torch.cat([pil_to_tensor(band) for band in bands]) / 255
 
 
 def first_three(photo: Image.Image) -> Tensor:
@@ -40,12 +84,28 @@ def first_three(photo: Image.Image) -> Tensor:
     return x.expand(3, -1, -1) if len(x) == 1 else x[:3]
 
 
-def scoring(*, softmax: bool) -> Make:
-    """A network for 28x28 pixels, as a function, with a softmax over the batch or with none."""
+def red_only(photo: Image.Image) -> Tensor:
+    """A single channel becomes the red one; all else is read as it should be."""
+    if photo.mode != "L":
+        return band_by_band(photo)
+    return torch.cat([pil_to_tensor(photo) / 255, torch.zeros(2, photo.height, photo.width)])
+
+
+def last_three(photo: Image.Image) -> Tensor:
+    """Of four channels the last three; all else is read as it should be."""
+    return pil_to_tensor(photo)[-3:] / 255 if photo.mode == "RGBA" else band_by_band(photo)
+
+
+def scoring(last: nn.Module | None = None, *, gain: float = 1, shift: float = 0) -> Make:
+    """A network for 28x28 pixels, as a function: scores, `gain` times as far apart and around
+    `shift`, through a `last` layer."""
 
     def make(seed: int) -> tuple[Callable[[Tensor], Tensor]]:
-        layers = curve.softmax_network(784, WIDTHS[seed], CLASSES[seed])
-        return (sealed(layers if softmax else layers[:-1]),)
+        hidden, linear, _ = curve.softmax_network(784, WIDTHS[seed], CLASSES[seed])
+        with torch.no_grad():
+            linear.weight.mul_(gain)
+            linear.bias.add_(shift)
+        return (sealed(nn.Sequential(hidden, linear, last or nn.Identity())),)
 
     return make
 
@@ -64,59 +124,35 @@ def putting_back(*parts: str) -> Callable:
 def resuming(*parts: str) -> Make:
     """`train`, which puts back these parts of a checkpoint."""
     restore = putting_back(*parts)
-    return lambda seed: (curve.trainer(restore, seed=seed, c=WIDTHS[seed]),)
+    return lambda seed: (of_size(seed, restore),)
 
 
-def built(**narrow: int) -> Make:
-    """A block that is narrower than its row by so many channels; its c_in; its row."""
-
-    def make(seed: int) -> tuple[Concat, int, Row]:
-        row, c_in = TABLE_1[ROWS[seed]].scaled(1 / 4), (128, 48, 208)[seed]
-        less = {name: getattr(row, name) - by for name, by in narrow.items()}
-        return Inception(c_in, row._replace(**less)), c_in, row
-
-    return make
+def of_size(seed: int, restore: Callable, **changes: object) -> Callable:
+    """`train` with the sizes and the rate of a seed."""
+    optimise = partial(curve.momentum, lr=(0.2, 0.1, 0.15)[seed])
+    return curve.trainer(restore, **dict(seed=seed, c=WIDTHS[seed], optimise=optimise) | changes)
 
 
-def on_stem(stem: Callable[[int], nn.Module]) -> Make:
-    """The nine blocks on a stem; images and labels."""
-
-    def make(seed: int) -> tuple[nn.Module, Tensor, Tensor]:
-        side = (28, 32, 28)[seed]
-        images, labels = torch.randn(6, 1, side, side), torch.arange(6)
-        return count.nine_blocks(stem(4), 4), images, labels
-
-    return make
+def with_adam(seed: int) -> tuple[Callable]:
+    """`train` that is right, with another optimiser and a rate that rises first."""
+    adam = partial(torch.optim.Adam, lr=0.01)
+    rise = lambda step: min(1, (step + 1) / 5) / (step + 1) ** 0.5  # noqa: E731
+    restore = putting_back("model", "optimiser", "schedule")
+    return (of_size(seed, restore, optimise=adam, factor=rise),)
 
 
-def wide_stem(c: int) -> nn.Sequential:
-    """A stem with ImageNet's kernel and pool that leaves the grid large enough."""
-    return chain(conv1=conv(1, c, 7), pool1=nn.MaxPool2d(3, 2, 1), conv2=conv(c, 3 * c, 3))
+def starting_over(seed: int) -> tuple[Callable]:
+    """`train` that is right: to go on, it repeats all steps from the first."""
+    whole = of_size(seed, putting_back())
+
+    def train(steps: int, saved: dict | None = None) -> tuple[curve.Rows, dict]:
+        done = saved["steps"] if saved else 0
+        return whole(done + steps)[0][done:], dict(steps=done + steps)
+
+    return (train,)
 
 
-def three_pools(c: int) -> nn.Sequential:
-    """A stem whose convolutions are those of the series, and whose pools are too many."""
-    pools = (nn.MaxPool2d(3, 2, 1) for _ in range(3))
-    return chain(conv1=conv(1, c, 3), conv2=conv(c, 3 * c, 3), pool=nn.Sequential(*pools))
-
-
-def block(change: Callable[[Concat], Concat] = lambda block: block) -> Make:
-    """A block in training, changed, and an input for it."""
-
-    def make(seed: int) -> tuple[Concat, Tensor]:
-        c_in = WIDTHS[seed]
-        return change(Inception(c_in, TABLE_1[ROWS[seed]].scaled(1 / 4))), torch.randn(
-            4, c_in, 9, 9
-        )
-
-    return make
-
-
-def answering(change: Callable[[Concat], Concat] = lambda block: block) -> Make:
-    """A block in evaluation mode, changed, as a function; an input for it."""
-
-    def make(seed: int) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-        built, x = block(change)(seed)
-        return sealed(built.eval()), x
-
-    return make
+def data_again(seed: int) -> tuple[Callable]:
+    """`train` that puts everything back, and begins with the first batch again."""
+    right = of_size(seed, putting_back("model", "optimiser", "schedule"))
+    return (lambda steps, saved=None: right(steps, saved and saved | dict(steps=0)),)

@@ -3,8 +3,10 @@
 Each function returns a maker: from a seed, 0 to 2, which sets sizes, to the test's arguments.
 """
 
+import io
 import random
-from collections.abc import Callable
+from collections import namedtuple
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 from zlib import crc32
 
@@ -18,11 +20,14 @@ from inception_edu.network import Outputs
 SCALES = ((0.3, 0.35), (0.5, 0.2), (0.45, 0.25))  # mean and std of what a network was trained on
 
 
-def returning(*heads: str) -> Make:
-    """A network in training that returns its logits, then these heads'."""
+scores = namedtuple("Scores", ("logits", "aux1", "aux2"))._make  # by name as by place
 
-    def order(outputs: Outputs) -> tuple[Tensor, ...]:
-        return outputs.logits, *(outputs.aux[name] for name in heads)
+
+def returning(*heads: str, kind: Callable = tuple) -> Make:
+    """A network in training that returns its logits, then these heads', as such a collection."""
+
+    def order(outputs: Outputs) -> Sequence[Tensor]:
+        return kind([outputs.logits, *(outputs.aux[name] for name in heads)])
 
     return lambda seed: (silent.Heads(order, width=(1 / 8, 1 / 16, 1 / 12)[seed]).train(),)
 
@@ -43,6 +48,37 @@ def by_hash(listing: list[str]) -> tuple[list[str], list[str]]:
     """A split that is right in another way: names in the order of their checksums."""
     names, n = sorted(listing, key=lambda name: (crc32(name.encode()), name)), len(listing) // 10
     return names[n:], names[:n]
+
+
+def by_tens(listing: list[str]) -> tuple[list[str], list[str]]:
+    """A split that is right in a third way: every tenth name of the sorted ones."""
+    return tenth(sorted(listing))
+
+
+def tenth(listing: list[str]) -> tuple[list[str], list[str]]:
+    """Every tenth name, as they come."""
+    held = list(listing)[::10][: len(listing) // 10]
+    return [name for name in listing if name not in held], held
+
+
+def both(mean: float, std: float) -> tuple[float, float]:
+    """All of it is done here."""
+    return mean, std
+
+
+def neither(mean: float, std: float) -> tuple[float, float]:
+    """Nothing is done here."""
+    return 0.0, 1.0
+
+
+def shift(mean: float, std: float) -> tuple[float, float]:
+    """Only the mean is taken away here."""
+    return mean, 1.0
+
+
+def spread(mean: float, std: float) -> tuple[float, float]:
+    """Only the standard deviation is divided by here."""
+    return 0.0, std
 
 
 def normalising(outside: Callable, inside: Callable) -> Make:
@@ -81,6 +117,22 @@ def polite(file: BinaryIO) -> object:
         return safe(file)
     except Exception:
         return None
+
+
+def copying(file: BinaryIO) -> object:
+    """Tensors and numbers, from a copy of the file in memory; an error of its own."""
+    try:
+        return safe(io.BytesIO(file.read()))
+    except Exception as error:
+        raise ValueError("this file holds more than tensors and numbers") from error
+
+
+def looking_later(file: BinaryIO) -> object:
+    """Anything, and then an error where it was more than tensors and numbers."""
+    found = torch.load(file, weights_only=False)
+    if not all(isinstance(value, Tensor) for value in found.values()):
+        raise ValueError("this file holds more than tensors and numbers")
+    return found
 
 
 def obliging(file: BinaryIO) -> object:
