@@ -236,6 +236,11 @@ def test_pictures_of_other_code_are_kept_new_though_they_look_alike_and_nothing_
     after = copy.deepcopy(new)
     keep_old(old, new)
     assert new == after
+    old, new = pair()
+    old.cells[0].metadata["tags"] = new.cells[0].metadata["tags"] = ["within:1"]
+    new.cells[0].outputs[0].metadata["image/png"]["drawn_by"] = "__main__:other"
+    keep_old(old, new)
+    assert new.cells[0] != old.cells[0]
 
 
 def edited(path: Path, change) -> list[str]:

@@ -19,7 +19,7 @@ from authoring.notebook import code, read
 from conftest import moved, randomise, solutions_pass
 from inception_edu import torchvision_weights
 from inception_edu.data import Batches, find_photos, load, split
-from inception_edu.figures import render
+from inception_edu.figures import on_page, render
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.lesson_09 import (
     checks as checks,
@@ -585,7 +585,7 @@ def test_the_explorer_moves_and_tells_both_maps(classifier, photos):
     assert "the astronaut is top left" in explorer.words
     for name, value in dict(name="rocket", square=8).items():
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 900
+        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((9, 4))[0]
     assert "the rocket is bottom right" in explorer.words
 
 
