@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inception_edu.data.photos import NoPhoto, PhotoError, problems
+from inception_edu.display import Table
 from inception_edu.files import shown
 
 PARTS = {  # the usual names of a data set's parts, in any case
@@ -54,15 +55,18 @@ class Found:
         more = [f"left out: {len(lost) - NAMED} more"] if len(lost) > NAMED else []
         return *self.notes, *([f"passed over: {strays}"] if strays else ()), *lost[:NAMED], *more
 
-    def __repr__(self) -> str:
-        rows = [("class", *self.parts)]
+    def table(self) -> Table:
+        """How many photos of each class there are in each part."""
         counts = [Counter(photo.label for photo in photos) for photos in self.parts.values()]
-        names = enumerate(self.classes)
-        rows += [(shown(name), *(part[label] for part in counts)) for label, name in names]
-        rows += [("together", *(part.total() for part in counts))]
-        wide = max(len(name) for name, *_ in rows)
-        cells = (f"{name:<{wide}}" + "".join(f"{n:>8}" for n in row) for name, *row in rows)
-        return "\n".join(cells)
+        rows = [(shown(x), *(part[i] for part in counts)) for i, x in enumerate(self.classes)]
+        rows.append(("together", *(part.total() for part in counts)))
+        return Table([("class", *self.parts), *rows], bold=[len(rows) - 1])
+
+    def __repr__(self) -> str:
+        return repr(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
 
 def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
