@@ -12,6 +12,7 @@ from types import ModuleType
 import nbformat
 import numpy as np
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from matplotlib.image import imsave
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -385,8 +386,9 @@ def test_fill_writes_copies_and_leaves_the_lessons_alone(series, tmp_path):
 
 def test_stamps_name_the_lessons_that_exist_and_no_other(series):
     first, last = read(series / "00_start.ipynb"), read(series / "01_cost.ipynb")
-    assert first.cells[1].source == "[Contents](00_start.ipynb) · [01 Cost](01_cost.ipynb) →"
-    assert last.cells[1].source == "← [00 Start](00_start.ipynb) · [Contents](00_start.ipynb)"
+    links = [nb.cells[1].source.split("\n\n") for nb in (first, last)]
+    assert links[0] == ["[Contents](00_start.ipynb) · [01 Cost](01_cost.ipynb) →", stamp.HOW]
+    assert links[1] == ["← [00 Start](00_start.ipynb) · [Contents](00_start.ipynb)", stamp.HOW]
     assert "| [01 Cost](01_cost.ipynb) | What is 01 Cost? | 10 |" in first.cells[2].source
     readme = (series.parent / "README.md").read_text(encoding="utf-8")
     assert "[01 Cost](notebooks/01_cost.ipynb)" in readme and "old" not in readme
@@ -429,7 +431,7 @@ def test_a_fork_changes_one_line_and_stamps_links_and_install_cells(series, live
     nb = read(series / "01_cost.ipynb")
     assert f"    %pip install --quiet git+{FORK}" == nb.cells[-1].source.splitlines()[-1]
     link = "(https://colab.research.google.com/github/ann/my-inception/blob/main/notebooks/01_cost.ipynb)"
-    assert nb.cells[1].source.endswith(f" · [Open in Colab]{link}")
+    assert nb.cells[1].source.split("\n\n")[0].endswith(f" · [Open in Colab]{link}")
     assert f"· [Open in Colab]{link} |" in (series.parent / "README.md").read_text(encoding="utf-8")
 
 
@@ -448,18 +450,32 @@ def test_the_address_of_the_repository_is_typed_once_and_stamped_elsewhere():
     assert set(found.stdout.split()) <= {"pyproject.toml", "tests/test_authoring.py"}
 
 
-def test_the_install_cell_speaks_in_colab_alone_and_only_until_the_package_is_there(
+def test_the_install_cell_asks_for_a_copy_in_colab_alone_and_only_until_the_package_is_there(
     lives_at, capsys, monkeypatch
 ):
+    def run():
+        exec(
+            TransformerManager().transform_cell(stamp.install_cell()),
+            {"get_ipython": lambda: Shell},
+        )
+
+    class Shell:
+        run_line_magic = lambda name, line: installed.append(f"{name} {line}")  # noqa: E731
+
+    installed, colab = [], ModuleType("google.colab")
+    colab.files = ModuleType("files")
+    colab.files.upload = lambda: {"copy of it.zip": b""}
     lives_at("https://github.com/OWNER/inception-edu")
-    exec(stamp.install_cell())
-    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
-    exec(stamp.install_cell())
-    assert capsys.readouterr().out == ""
+    run()
+    monkeypatch.setitem(sys.modules, "google", ModuleType("google"))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    run()
+    assert installed == [] and capsys.readouterr().out == ""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    exec(stamp.install_cell())
+    run()
+    assert installed == ['pip install --quiet "./{name}"']
     said = capsys.readouterr().out
-    assert "Repository in pyproject.toml" in said and said.count("\n") == 1
+    assert "zip of the project's folder" in said and said.count("\n") == 1
 
 
 @pytest.mark.parametrize("line", ["# ", "**Question:**", "**Time:**"])

@@ -211,7 +211,7 @@ def place_by_place(grid, linear, label):
 
 
 @pytest.mark.parametrize(
-    "right", [checks.cam, right_cam, layer_at_each_place, as_a_convolution, place_by_place]
+    "right", [right_cam, layer_at_each_place, as_a_convolution, place_by_place]
 )
 def test_the_map_whose_mean_is_the_logit_is_right(right, capsys):
     assert verdict(checks.exercise_2, right, capsys)[0] == "right"
@@ -504,7 +504,7 @@ def test_the_own_folder_cell_goes_all_the_way(folders, tmp_path, monkeypatch, ca
     exec(source.replace('folder = ""', mine).replace("steps=200", "steps=1"), names)
     assert names["networks"]["mine"].classes == tuple(lesson.PHOTOS)
     told = capsys.readouterr().out
-    assert "together      128      32" in told and "step 1 of 1" in told
+    assert "together     128     32" in told and "step 1 of 1" in told
 
 
 # --- heat maps

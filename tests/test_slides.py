@@ -14,11 +14,12 @@ from authoring.__main__ import main
 from authoring.blocks import HEIGHT, Page, code_blocks, pages, text_blocks
 from authoring.cells import has_formula, markdown, outputs
 from authoring.explorers import row, steps
-from authoring.frames import frames, label, place, positions
+from authoring.frames import frames, place, positions
 from authoring.notebook import dumps, normalise, read
 from authoring.slides import slides
 from conftest import refused
-from inception_edu.widgets import Explorer
+from inception_edu.display import Box
+from inception_edu.widgets import Explorer, label
 
 EXPLORER = """from ipywidgets import IntSlider
 from inception_edu.widgets import Explorer
@@ -44,6 +45,15 @@ def _metadata(tags, slideshow):
     return ({"tags": list(tags)} if tags else {}) | ({"slideshow": slideshow} if slideshow else {})
 
 
+def judged():
+    """A cell that tells the answer to a guess that nobody made."""
+    box = Box("not attempted yet", "Your guess", "The answer is 42 apples.")
+    told = cell("print()")
+    data = {"text/html": box._repr_html_(), "text/plain": repr(box)}
+    told.outputs = [new_output("display_data", data=data)]
+    return told
+
+
 def lesson():
     """A lesson in small: set-up, a guess and its answer, a figure's words, an exercise."""
     fold = "<details><summary>{}</summary>\n\nsecret\n</details>"
@@ -55,7 +65,7 @@ def lesson():
             cell("import math"),
             text("## 1. A guess\n\nText.\n\n**Guess first.** How much is 6 x 7?"),
             cell("guess = ...  # a number"),
-            cell("print()", printed="▫ Your guess: not attempted. Answer: 42 apples\n"),
+            judged(),
             text("**What we saw.** It is 42.\n\n## 2. An explorer\n\nMove it:"),
             cell(EXPLORER),
             text("### Exercise 1\n\nWrite it."),
@@ -204,7 +214,7 @@ def test_no_page_of_a_deck_shows_a_guess_and_its_answer(deck):
     (answer,) = [i for i, one in enumerate(found) if "42 apples" in one]
     assert answer == ask + 1 and "guess" in found[ask] and "It is 42." in found[answer]
     assert "not attempted" not in "".join(found)  # nobody could guess
-    assert '<strong class="answer">Answer: 42 apples</strong>' in found[answer]
+    assert '<strong class="answer">The answer is 42 apples.</strong>' in found[answer]
 
 
 def test_a_deck_folds_code_and_answers_and_leaves_out_hints_links_and_checks(deck):

@@ -27,6 +27,7 @@ from inception_edu.training import (
 from inception_edu.training.checkpoints import load
 from inception_edu.training.devices import pick_memory_format
 from inception_edu.training.evaluation import renew_statistics, training_mode
+from inception_edu.training.loop import WIDTH
 from inception_edu.training.recipe import for_photos
 
 CPU = torch.device("cpu")
@@ -429,15 +430,15 @@ def test_progress_is_one_line_that_is_overwritten_and_ends(capsys):
     out = capsys.readouterr()
     assert out.err == "" and out.out.count("\n") == 1 and out.out.endswith("\n")
     parts = out.out.split("\r")
-    assert parts[-3].startswith("███████████████████░ step 20 of 21, loss ")
-    assert " s left" in parts[-3]
-    assert parts[-1].strip() == str(history)
+    assert parts[-4].startswith("███████████████████░ step 20 of 21, loss ")
+    assert " s left" in parts[-4]
+    assert parts[-2] == " " * WIDTH and parts[-1] == f"{history}\n"
     assert "validation" in str(history) and "images/s" in str(history)
 
 
 def test_print_progress_covers_a_longer_line_before_it(capsys):
     print_progress(blank(), False)
-    assert len(capsys.readouterr().out) == 100
+    assert len(capsys.readouterr().out) == 1 + WIDTH
 
 
 # --- few photos
