@@ -58,10 +58,17 @@ def printed(path: Path) -> list[tuple[str, str, bool]]:
 
 def shows(quoted: str, words: str, drawn: bool) -> bool:
     """Whether it is a picture's title, an explorer's name, or among printed words; … stands for a
-    measured number."""
-    title = '[^"]*?'.join(map(re.escape, quoted.split("…")))
+    measured number, a space for as many as a table has between two cells of a row."""
+    title = '[^"\n]*?'.join(map(re.escape, quoted.split("…"))).replace(r"\ ", " +")
     whole = rf'^{title}$|"{title}"' if drawn else rf"(?<!\w){title}(?!\w)"
     return re.search(whole, words, re.M) is not None
+
+
+def test_a_quoted_row_of_a_table_is_one_row_of_it():
+    table = "way    weights  MACs\ndirect     153    12\ndetour      15     1"
+    assert shows("direct 153 12", table, False) and shows("direct … 12", table, False)
+    for wrong in ("direct 153 1", "direct 15 1", "direct 12", "direct … 1", "direct15312"):
+        assert not shows(wrong, table, False), wrong
 
 
 @every_lesson
