@@ -58,6 +58,7 @@ def test_a_figure_is_drawn_once_and_looks_as_matplotlib_lays_it_out(paint, data,
     file = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         fig = Figure(figsize=(8, 3.6), dpi=168, layout="constrained")
+        fig.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
         paint(fig, data)
         fig.savefig(file)
     expected = imread(io.BytesIO(file.getvalue()))[..., :3]

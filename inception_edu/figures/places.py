@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 
+MARGIN = 0.1  # inches around the axes with their labels: a card has round corners
 SLACK = 2  # pixels by which labels may reach further than there is room for: half of the margin
 
 
@@ -19,7 +20,7 @@ class Places(ConstrainedLayoutEngine):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(w_pad=MARGIN, h_pad=MARGIN)
         self._frame: list[str] = []
         self._boxes: list[Bbox] = []
         self._reach = np.zeros((0, 4))

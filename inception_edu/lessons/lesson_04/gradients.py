@@ -101,7 +101,7 @@ def explorer(grid: Grid) -> Explorer:
         "head": choices(("all", *HEADS), description="gradient from"),
     }
     title = "How much gradient arrives, and from which head?"
-    return Explorer(controls, look_up, _draw, _words, title=title, size=(9, 4.2))
+    return Explorer(controls, look_up, _draw, _words, title=title, size=(9, 4.2), tells=False)
 
 
 def _words(choice: Choice) -> str:

@@ -74,7 +74,7 @@ def schedule_explorer() -> Explorer:
         "lr": FloatSlider(value=0.2, min=0.05, max=0.5, step=0.05, description="lr"),
     }
     title = f"The learning rate over {STEPS} steps"
-    return Explorer(controls, schedule, _draw_schedule, _words_schedule, title=title)
+    return Explorer(controls, schedule, _draw_schedule, _words_schedule, title=title, tells=False)
 
 
 def _words_schedule(found: Schedule) -> str:

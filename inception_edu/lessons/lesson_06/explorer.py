@@ -107,7 +107,7 @@ def explorer() -> Explorer:
         "grid": SelectionSlider(options=[8, GRID, 28], value=GRID, description="map, side"),
     }
     title = "What does a split save, on paper and on this machine?"
-    return Explorer(controls, compare, _draw, words, title=title, size=(9, 3.6))
+    return Explorer(controls, compare, _draw, words, title=title, size=(9, 3.6), tells=False)
 
 
 def table_here() -> Table:

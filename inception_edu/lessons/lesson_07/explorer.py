@@ -37,7 +37,7 @@ def explorer() -> Explorer:
         "gap": FloatSlider(value=3, min=0, max=20, step=0.1, description="logit gap"),
     }
     title = "What do the targets ask of the logits?"
-    return Explorer(controls, Asked, _draw, _words, title=title, size=(11, 4.2))
+    return Explorer(controls, Asked, _draw, _words, title=title, size=(11, 4.2), tells=False)
 
 
 def _words(asked: Asked) -> str:

@@ -72,7 +72,7 @@ def explorer() -> Explorer:
         "form": choices(FORMS, description="form"),
     }
     title = "RMSProp under a constant gradient, decay 0.9"
-    return Explorer(controls, follow, _draw, words, title=title, size=(10, 4))
+    return Explorer(controls, follow, _draw, words, title=title, size=(10, 4), tells=False)
 
 
 def _draw(fig: Figure, steps: Steps) -> None:
