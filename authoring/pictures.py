@@ -10,6 +10,7 @@ from PIL import Image
 from inception_edu.figures.picture import DENSITY
 
 TOLERANCE = 0.02  # mean difference of two pictures in blocks of 8 pixels, of full scale
+CLEAR = 127  # the number of the colour that is none
 SHIFTS = range(-3, 4)  # pixels: versions of matplotlib set letters wider or narrower
 
 
@@ -70,10 +71,10 @@ def palette(png: bytes) -> bytes:
     picture, small = Image.open(io.BytesIO(png)), io.BytesIO()
     if picture.mode == "P":
         return png
-    few = picture.convert("RGB").quantize(127, dither=Image.Dither.NONE)
+    few = picture.convert("RGB").quantize(CLEAR, dither=Image.Dither.NONE)
+    colours = few.getpalette() + [0] * 3 * CLEAR  # there may be fewer
+    few.putpalette(colours[: 3 * CLEAR] + [255] * 3)
     if picture.mode == "RGBA":
-        few.paste(127, mask=picture.getchannel("A").point(lambda alpha: 255 - alpha))
-        few.save(small, "PNG", optimize=True, transparency=127)
-    else:
-        few.save(small, "PNG", optimize=True)
+        few.paste(CLEAR, mask=picture.getchannel("A").point(lambda alpha: 255 - alpha))
+    few.save(small, "PNG", optimize=True, transparency=CLEAR)
     return small.getvalue()

@@ -15,16 +15,17 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from matplotlib.image import imsave
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from authoring import stamp
 from authoring.__main__ import COMMANDS, main
 from authoring.check import check
 from authoring.fill import fill, without_training
 from authoring.notebook import code, dumps, keep_old, normalise, read
-from authoring.pictures import difference, shrink
+from authoring.pictures import difference, palette, shrink
 from authoring.stamp import PROJECT, lessons, stamped
 from inception_edu.display import Box
-from inception_edu.figures import draw_curves, drawn_by
+from inception_edu.figures import draw_curves, drawn_by, png, render
 
 ROOT = Path(__file__).parents[1]
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -511,3 +512,14 @@ def test_every_command_that_is_spoken_of_exists():
     texts = "\n".join(place.read_text(encoding="utf-8") for place in places)
     named = set(re.findall(r"-m\s+authoring\s+([a-z]\w*)", texts))
     assert len(named) >= 5 and named <= COMMANDS.keys()
+
+
+def test_a_palette_keeps_the_round_corners_of_a_card_clear():
+    card = png(render(lambda fig, data: fig.text(0.1, 0.5, data), "words", (4, 2)))
+    small = Image.open(io.BytesIO(palette(card)))
+    before, after = Image.open(io.BytesIO(card)).convert("RGBA"), small.convert("RGBA")
+    assert small.mode == "P" and before.size == after.size
+    for place in ((0, 0), (0, before.height - 1), (before.width - 1, 0)):
+        assert before.getpixel(place)[3] == after.getpixel(place)[3] == 0
+    assert after.getpixel((before.width // 2, 2)) == (255, 255, 255, 255)
+    assert palette(palette(card)) == palette(card)
