@@ -52,8 +52,7 @@ def keep_close(old: NotebookNode, new: NotebookNode) -> None:
     units = within(old)
     if units is not None and drawn_by(old.outputs) == drawn_by(new.outputs):
         found = agrees_within(old.outputs, new.outputs, units)
-        texts = [[text for *_, text in map(list, _texts(out))] for out in found]
-        if texts == [[text for *_, text in map(list, _texts(out))] for out in old.outputs]:
+        if [list(_texts(out)) for out in found] == [list(_texts(out)) for out in old.outputs]:
             new.outputs = old.outputs
 
 

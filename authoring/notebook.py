@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from authoring.compare import keep_close
+from authoring.compare import joined, keep_close
 from authoring.pictures import difference, drawn_by
 from inception_edu.files import write
 
@@ -55,19 +55,13 @@ def normalise(nb: NotebookNode) -> NotebookNode:
         kept = {k: v for k, v in cell.metadata.items() if k in ("cellView", "jupyter", "slideshow")}
         cell.metadata = NotebookNode(kept | ({"tags": sorted(tags(cell))} if tags(cell) else {}))
     for count, cell in enumerate(code(nb), start=1):
-        cell.execution_count, outputs, cell.outputs = count, cell.outputs, []
-        for out in outputs:
+        cell.execution_count, cell.outputs = count, joined(cell.outputs)
+        for out in cell.outputs:
             if "data" in out:  # a widget's id belongs to one kernel only
                 out.data.pop("application/vnd.jupyter.widget-view+json", None)
             if out.output_type == "execute_result":
                 out.execution_count = count
-            last = cell.outputs[-1] if cell.outputs else {}
-            if "name" in out and last.get("name") == out.name:
-                last.text += out.text
-            else:
-                cell.outputs.append(out)
-        for out in cell.outputs:  # progress leaves its last state, by the rule nbval compares with
-            if "text" in out:
+            if "text" in out:  # progress leaves its last state, by the rule nbval compares with
                 out.text = re.sub(r"^.*\r(?=[^\n])", "", out.text, flags=re.M)
     return nb
 

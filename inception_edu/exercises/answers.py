@@ -1,7 +1,7 @@
-"""What an answer is: nothing yet, a number in any of its forms, several numbers."""
+"""What an answer is: nothing yet, a number in any of its forms, several, or a function of such."""
 
 import dis
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 
 DO_NOTHING = {"RESUME", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "NOP", "POP_TOP", "CACHE"}
@@ -64,3 +64,32 @@ def near(found: float, right: float, *, digits: int = 4) -> bool:
 def _order(value: float) -> int:
     """The power of ten of a number's first digit."""
     return int(f"{value:e}".partition("e")[2])
+
+
+def other_number(
+    answer: Callable[..., object],
+    right: Callable[..., float],
+    draws: Sequence[tuple],
+    where: str,
+    mistakes: Mapping[str, Callable[..., float]],
+    advice: str,
+    *,
+    wanted: str = "one number",
+    close: Callable[[float, float], bool] = near,
+) -> str | None:
+    """How a function of numbers differs from the right one in any of some draws of its arguments,
+    which `where` is a format for; None if it does not. A mistake, by what is to be said of it, is
+    named only if every draw has it; else there is `advice`."""
+    answers = {draw: answer(*draw) for draw in draws}
+    found = {draw: number(value) for draw, value in answers.items()}
+    wrong = (d for d, n in found.items() if n is None or not close(n, right(*d)))
+    if (draw := next(wrong, None)) is None:
+        return None
+    told = f"for {where.format(*draw)} it returns"
+    if found[draw] is None:
+        return f"{told} {repr(answers[draw])[:60]}, expected {wanted}"
+    told = f"{told} {found[draw]:.6g}, expected {right(*draw):.6g}"
+    for why, mistake in mistakes.items():
+        if all(n is not None and close(n, mistake(*d)) for d, n in found.items()):
+            return f"{told}; {why}"
+    return f"{told}; {advice}"

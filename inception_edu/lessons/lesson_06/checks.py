@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from inception_edu.exercises import Exercise, number
-from inception_edu.exercises.answers import near, numbers, whole
+from inception_edu.exercises.answers import near, numbers, other_number, whole
 from inception_edu.exercises.judging import calls, mistaken_for, other_network
 from inception_edu.layers import Concat
 from inception_edu.lessons.lesson_06 import grid_reduction
@@ -53,19 +53,15 @@ def alike(found: float, right: float) -> bool:
 
 def check_saving(saving: Callable[[int, int, int], float]) -> str | None:
     """`saving(n, c_in, c_out)`: share of MACs saved by 3x3s in place of an n x n."""
-    answers = {shape: saving(*shape) for shape in SHAPES}
-    found = {shape: number(answer) for shape, answer in answers.items()}
-    wrong = (s for s in SHAPES if found[s] is None or not alike(found[s], 1 - left(*s)))
-    if (shape := next(wrong, None)) is None:
-        return None
-    where = "for n = {}, c_in = {}, c_out = {}".format(*shape)
-    if found[shape] is None:
-        return f"{where} it returns {answers[shape]!r}, expected one number"
-    told = f"{where} it returns {found[shape]:.6g}, expected {1 - left(*shape):.6g}"
-    for why, mistake in MISTAKEN_SAVINGS.items():
-        if all(n is not None and alike(n, mistake(*s)) for s, n in found.items()):
-            return f"{told}; {why}"
-    return f"{told}; compare 9 c_in c_out + ... with n n c_in c_out"
+    where, advice = (
+        "n = {}, c_in = {}, c_out = {}",
+        "compare 9 c_in c_out + ... with n n c_in c_out",
+    )
+
+    def right(*shape: int) -> float:
+        return 1 - left(*shape)
+
+    return other_number(saving, right, SHAPES, where, MISTAKEN_SAVINGS, advice, close=alike)
 
 
 def reductions(c: int, *, bias: bool, norm: bool, relu: bool) -> dict[str, Reference]:

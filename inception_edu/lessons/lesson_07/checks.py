@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.overrides import TorchFunctionMode
 
 from inception_edu.exercises import Exercise, number
-from inception_edu.exercises.answers import near
+from inception_edu.exercises.answers import other_number
 from inception_edu.exercises.judging import calls, other_function, same
 from inception_edu.lessons.lesson_07.suspects import SUSPECTS
 from inception_edu.lessons.lesson_07.verdict import temperature
@@ -135,20 +135,13 @@ MISTAKEN_REALLY: dict[str, Callable[[float, int], float]] = {
 
 def check_really(really: Callable[[float, int], float]) -> str | None:
     """The eps that the suspect really applies, given eps and K."""
-    answers = {case: really(*case) for case in REALLY}
-    found = {case: number(answer) for case, answer in answers.items()}
-    right = {(eps, k): eps * k / (k - 1) for eps, k in REALLY}
-    wrong = (c for c in REALLY if found[c] is None or not near(found[c], right[c]))
-    if (case := next(wrong, None)) is None:
-        return None
-    where = "for eps = {:g}, K = {}".format(*case)
-    if found[case] is None:
-        return f"{where} it returns {str(answers[case])[:60]!r}, expected a number"
-    told = f"{where} it returns {found[case]:.6g}, expected {right[case]:.6g}"
-    for why, mistake in MISTAKEN_REALLY.items():
-        if all(n is not None and near(n, mistake(*c)) for c, n in found.items()):
-            return f"{told}; {why}"
-    return f"{told}; find e with 1 - e + e / K = 1 - eps"
+    where, advice = "eps = {:g}, K = {}", "find e with 1 - e + e / K = 1 - eps"
+
+    def right(eps: float, k: int) -> float:
+        return eps * k / (k - 1)
+
+    mistakes, wanted = MISTAKEN_REALLY, "a number"
+    return other_number(really, right, REALLY, where, mistakes, advice, wanted=wanted)
 
 
 ENOUGH = 0.01  # of the lowest loss, that a temperature's own may lie above it
