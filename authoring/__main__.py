@@ -86,6 +86,7 @@ def parse(argv: list[str] | None) -> Namespace:
     parser.add_argument("--out", type=Path, help="fill, slides, site: folder instead of build/...")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="measure: runs")
     parser.add_argument("--data", help="measure: a .npz file instead of the study's data set")
+    parser.add_argument("--jobs", type=int, default=1, help="measure: runs at a time (1)")
     args = parser.parse_intermixed_args(argv)
     folder = {"fill": "filled"}.get(args.command, args.command)
     args.out = args.out or ROOT / "build" / folder
@@ -101,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
         from authoring.measure import STUDIES, measure
 
         for study in args.studies or STUDIES:
-            print("saved", measure(study, args.seeds, data=args.data).name)
+            print("saved", measure(study, args.seeds, data=args.data, jobs=args.jobs).name)
         return 0
     faults = [f"there is no notebook {path}" for path in args.notebooks if not path.is_file()]
     together = args.command in ("site", "explorers")

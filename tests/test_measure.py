@@ -2,6 +2,7 @@
 
 import json
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -26,6 +27,7 @@ def study(monkeypatch, tmp_path):
     monkeypatch.setattr(shared, "NETWORKS", {"linear": shared.Entry("00", build, recipe)})
     monkeypatch.setattr(tool, "load", lambda name: asked.append(name) or tiny)
     monkeypatch.setattr(tool, "ASSETS", tmp_path)
+    monkeypatch.setattr(tool, "BEGUN", tmp_path / "begun")
     monkeypatch.setattr(shared, "ASSETS", tmp_path)
     return asked
 
@@ -36,7 +38,8 @@ def test_every_entry_is_trained_once_per_seed_and_saved_with_what_made_it(study)
     runs = saved["runs"]["linear"]
     assert [run["seed"] for run in runs] == [3, 4] and study == ["fashion_mnist"]
     assert runs[0]["losses"] != runs[1]["losses"]
-    assert saved["command"] == "python -m authoring measure networks"
+    assert saved["command"] == "python -m authoring measure networks --seeds 3 4"
+    assert saved["recipes"]["linear"]["steps"] == 250 and runs[0]["cpu_seconds"] > 0
     assert saved["versions"]["torch"] == torch.__version__ and "cpu" in saved["hardware"]
     assert shared.reached("00")[0].n == 2
 
@@ -53,7 +56,7 @@ def test_saved_curves_are_thinned_and_rounded(study):
 def test_other_data_stand_in_the_command(study, tmp_path):
     tool.measure("networks", (0,), data=str(tmp_path / "pictures.npz"))
     assert study == [str(tmp_path / "pictures.npz")]
-    assert shared.saved("networks")["command"].endswith("measure networks --data pictures.npz")
+    assert shared.saved("networks")["command"].endswith("--seeds 0 --data pictures.npz")
     assert str(tmp_path) not in json.dumps(shared.saved("networks"))
 
 
@@ -74,4 +77,45 @@ def test_a_run_that_was_interrupted_or_broke_ends_the_study_and_nothing_is_saved
     shared.NETWORKS["linear"] = entry._replace(recipe=Recipe(steps=30, batch_size=4, lr=1e30))
     with pytest.raises(RuntimeError, match="linear, seed 0: the loss became"):
         tool.measure("networks", (0,))
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_study_that_was_stopped_goes_on_with_the_runs_that_are_left(study, tmp_path, monkeypatch):
+    trained, train = [], tool.train
+
+    def until_seed_5(study, name, seed, data):
+        if seed == 5 and len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(seed)
+        return train(study, name, seed, data)
+
+    monkeypatch.setattr(tool, "train", until_seed_5)
+    with pytest.raises(KeyboardInterrupt):
+        tool.measure("networks", (3, 4, 5))
+    assert not (tmp_path / "networks.json").exists()
+    trained.append("again")
+    tool.measure("networks", (3, 4, 5))
+    assert trained == [3, 4, "again", 5]
+    assert [run["seed"] for run in shared.saved("networks")["runs"]["linear"]] == [3, 4, 5]
+    assert not list((tmp_path / "begun").iterdir())  # once whole, the next call begins anew
+
+
+def test_another_recipe_begins_a_stopped_study_anew(study, tmp_path, monkeypatch):
+    (tmp_path / "begun").mkdir()
+    old = dict(command="python -m authoring measure networks --seeds 3", runs=dict(linear=[1]))
+    (tmp_path / "begun" / "networks.json").write_text(json.dumps(old))
+    tool.measure("networks", (3,))
+    assert [run["seed"] for run in shared.saved("networks")["runs"]["linear"]] == [3]
+
+
+def test_runs_side_by_side_are_the_same_runs(tmp_path):
+    draw, labels = numpy.random.default_rng(0), numpy.arange(6000) % 10
+    images = draw.integers(0, 255, (6000, 28, 28), dtype=numpy.uint8)
+    parts = dict(x_train=images, y_train=labels, x_test=images[:50], y_test=labels[:50])
+    numpy.savez(tmp_path / "few.npz", **parts)
+    todo = [("linear classifier", 0), ("linear classifier", 1)]
+    one, two = (dict(tool._each("networks", todo, str(tmp_path / "few.npz"), n)) for n in (1, 2))
+    assert one.keys() == two.keys() == {*todo} and one[todo[0]]["losses"] != one[todo[1]]["losses"]
+    for run in todo:
+        assert one[run]["losses"] == two[run]["losses"]
+        assert one[run]["test_accuracy"] == two[run]["test_accuracy"]

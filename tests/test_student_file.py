@@ -10,6 +10,7 @@ import torch
 
 from inception_edu.exercises import Exercise, mine
 from inception_edu.exercises.student_file import FILE, HEAD, load
+from inception_edu.googlenet import TABLE_1
 
 
 @pytest.fixture(autouse=True)
@@ -135,17 +136,18 @@ def helped(x):
         (
             "def double(x):\n    return helper(x)\n",
             dict(helper=lambda x: 2 * x),
-            "it leans on helper, which stands outside of it: move helper inside.",
+            "it leans on helper, which another cell made: move helper into this one.",
         ),
         (
             "def double(x):\n    return x * TWO\n",
             dict(TWO=2),
-            "it leans on TWO, which stands outside of it: move TWO inside.",
+            "it leans on TWO, which another cell made: move TWO into this one.",
         ),
         (
             "def double(x):\n    return Concat and 2 * x\n",
             dict(Concat=__import__("inception_edu.layers", fromlist=["Concat"]).Concat),
-            "it uses Concat of inception_edu, and your file stands alone: write it in torch.",
+            "it uses Concat of inception_edu, and your file stands alone: "
+            "write it in torch, or keep your own first.",
         ),
         (
             "double = lambda x: 2 * x\n",
@@ -240,3 +242,51 @@ def test_several_parts_are_kept_together(capsys):
     both.check(names["double"], names["twice"])
     assert said(capsys).endswith("Kept in my_inception.py.")
     assert load(Path(FILE).read_text()).twice(4) == 8
+
+
+def test_helpers_and_constants_of_the_same_cell_go_along(capsys):
+    text = "TWO = 2\n\n\ndef helper(x):\n    return TWO * x\n\n\n"
+    text += "def double(x):\n    return helper(x)\n"
+    exercise().check(cell(text, other=3)["double"])
+    assert said(capsys).endswith("right. Kept in my_inception.py.")
+    file = FILE.read_text()
+    assert file.index("TWO = 2") < file.index("def helper") < file.index("def double")
+    assert load(file).double(4) == 8
+
+
+def test_a_helper_of_another_lesson_is_not_replaced(capsys):
+    helped = "def helper(x):\n    return {}\n\n\ndef {}(x):\n    return helper(x)\n"
+    exercise().check(cell(helped.format("2 * x", "double"))["double"])
+    before, later = FILE.read_text(), exercise("triple", "03", 9)
+    later.check(cell(helped.format("3 * x", "triple"))["triple"])
+    assert said(capsys).endswith(
+        "not kept in your file, since lesson 02 has another helper there: "
+        "give it a name of its own."
+    )
+    assert FILE.read_text() == before
+    exercise().check(
+        cell(helped.format("x + x", "double"))["double"]
+    )  # its own lesson's may change
+    assert "return x + x" in FILE.read_text()
+
+
+def test_what_the_file_has_already_may_be_leaned_on(capsys):
+    exercise().check(cell(DOUBLE)["double"])
+    text = "def quadruple(x):\n    return double(double(x))\n"
+    exercise("quadruple", "03", 12).check(cell(text, double=mine("double", len))["quadruple"])
+    assert said(capsys).endswith("right. Kept in my_inception.py.")
+    assert load(FILE.read_text()).quadruple(1) == 4
+
+
+def test_a_table_of_the_paper_goes_along_as_data(capsys, folder):
+    text = "def channels(name):\n    return TABLE_1[name].scaled(0.5).c_out\n"
+    answer = cell(text, TABLE_1=TABLE_1)["channels"]
+    check = lambda f: None if f("3a") == 128 else f"{f('3a')}"  # noqa: E731
+    Exercise("1", check, lesson="03", keep="channels").check(answer)
+    assert said(capsys).endswith("right. Kept in my_inception.py.")
+    alone = "import my_inception as m; print(m.TABLE_1['4d'].ops, m.channels('4d'))"
+    run = subprocess.run([sys.executable, "-c", alone], cwd=folder, capture_output=True, text=True)
+    assert run.stdout.split() == ["119M", "264"] and "inception_edu" not in FILE.read_text()
+    assert {name: tuple(row) for name, row in load(FILE.read_text()).TABLE_1.items()} == {
+        name: tuple(row) for name, row in TABLE_1.items()
+    }

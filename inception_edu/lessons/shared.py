@@ -39,9 +39,9 @@ class Entry(NamedTuple):
         return replace(self.recipe, seed=seed)
 
 
-def average_pool_block(c_in: int) -> Concat:
-    """The course network's block, as in the original: (n, c_in, h, w) -> (n, 88, h, w)."""
-    bare = dict(norm=False, relu=False)
+def average_pool_block(c_in: int, *, relu: bool = False) -> Concat:
+    """The course network's block: (n, c_in, h, w) -> (n, 88, h, w); the original has no `relu`."""
+    bare = dict(norm=False, relu=relu)
     return Concat(
         branch_pool=nn.Sequential(nn.AvgPool2d(3, 1, padding=1), conv(c_in, 24, 1, **bare)),
         branch1x1=conv(c_in, 16, 1, **bare),
