@@ -25,6 +25,7 @@ ROWS = (  # the rooms of inception_edu/: each may import its own row and those a
     ("commands", "__main__"),
 )
 ROW_OF = {room: i for i, row in enumerate(ROWS) for room in row}
+SHARED = "shared", "studies"  # what several lessons use
 FILE_LINES, FUNCTION_LINES, FILES = 200, 40, 17  # at most; FILES stand beside the folders
 
 
@@ -57,8 +58,8 @@ def objection(here: str, there: str) -> str | None:
     other, *beyond = there.split(".")[1:]
     if ROW_OF.get(other, 0) > ROW_OF.get(room, len(ROWS)):
         return f"{other} stands below {room} in ROWS"
-    if room == other == "lessons" and beyond and beyond[0] not in ("shared", inside[0]):
-        return "a lesson imports its own folder and shared alone"
+    if room == other == "lessons" and beyond and beyond[0] not in (*SHARED, inside[0]):
+        return "a lesson imports its own folder, shared and studies alone"
     return None
 
 
@@ -178,7 +179,7 @@ CIRCLE = "imports in a circle: inception_edu."
         (
             "lessons/lesson_02/checks",
             "from inception_edu.lessons.lesson_01.checks import right",
-            "lesson_01.checks: a lesson imports its own folder and shared alone",
+            "lesson_01.checks: a lesson imports its own folder, shared and studies alone",
         ),
         (
             "lessons/lesson_02/checks",

@@ -1,5 +1,5 @@
-import inspect
 import struct
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,14 +9,23 @@ from torch.nn import functional as F
 from torch.nn.functional import interpolate
 
 from conftest import moved, solutions_pass
+from inception_edu import googlenet
 from inception_edu.cost import conv_cost, layer_table, receptive_field
-from inception_edu.data import Split
+from inception_edu.data import Dataset, Split
 from inception_edu.figures import on_page, render
 from inception_edu.googlenet import TABLE_1, Inception
-from inception_edu.layers import Concat, conv
-from inception_edu.lessons import shared
-from inception_edu.lessons.lesson_02 import checks as checks, muting, pictures as lesson
+from inception_edu.layers import Concat, conv, stack
+from inception_edu.lessons import shared, studies as studies_module
+from inception_edu.lessons.lesson_02 import (
+    activations,
+    answers,
+    checks as checks,
+    muting,
+    pictures as lesson,
+    runs,
+)
 from inception_edu.lessons.shared import small_googlenet
+from inception_edu.training import silent
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -84,172 +93,165 @@ def test_the_sides_that_are_told_are_those_of_a_layer(k, padding):
 # --- exercise 2
 
 
-def solution(c_in, *, pool=None, five=None, widths=(24, 16, 24, 24), relu=False, norm=False):
-    """The package's block, with a part of it changed."""
-    how = dict(norm=norm, relu=relu)
-    return Concat(
-        branch_pool=nn.Sequential(
-            pool or nn.AvgPool2d(3, 1, padding=1), conv(c_in, widths[0], 1, **how)
-        ),
-        branch1x1=conv(c_in, widths[1], 1, **how),
-        branch5x5=nn.Sequential(conv(c_in, 16, 1, **how), five or conv(16, widths[2], 5, **how)),
-        branch3x3=nn.Sequential(
-            conv(c_in, 16, 1, **how), conv(16, 24, 3, **how), conv(24, widths[3], 3, **how)
-        ),
-    )
+def layer(c_in, c_out, k, norm, relu=True):
+    parts = [nn.Conv2d(c_in, c_out, k, padding="same", bias=not norm)]
+    parts += [nn.BatchNorm2d(c_out)] * norm + [nn.ReLU()] * relu
+    return nn.Sequential(*parts)
 
 
 class ByHand(nn.Module):
-    """Declared and joined in another order; pool and ReLU by functions."""
+    """Declared in another order, in a dictionary; pool and joining by functions."""
 
-    def __init__(self, c_in):
+    def __init__(self, c_in, row, norm=True, k5=5):
         super().__init__()
-        self.b3 = nn.Conv2d(24, 24, 3, padding="same")
-        self.b2, self.b1 = nn.Conv2d(16, 24, 3, padding=1), nn.Conv2d(c_in, 16, 1)
-        self.a2, self.a1 = nn.Conv2d(16, 24, (5, 5), padding=(2, 2)), nn.Conv2d(c_in, 16, 1)
-        self.d, self.e = nn.Conv2d(c_in, 24, 1), nn.Conv2d(c_in, 16, 1)
-
-    def forward(self, x):
-        three = self.b3(F.relu(self.b2(F.relu(self.b1(x)))))
-        pooled = self.d(F.avg_pool2d(x, 3, 1, 1))
-        return torch.concat((three, self.a2(self.a1(x).relu()), self.e(x), pooled), axis=1)
-
-
-class Lazy(nn.Module):
-    """Layers that find out c_in themselves, in a list; a ReLU on all that is joined."""
-
-    def __init__(self, c_in):
-        super().__init__()
-        self.reduce = nn.ModuleList(nn.LazyConv2d(16, 1) for _ in range(3))
-        self.large = nn.ModuleDict({"5": nn.LazyConv2d(24, 5, padding=2)})
-        self.small = nn.Sequential(
-            nn.LazyConv2d(24, 3, padding=1), nn.ReLU(), nn.LazyConv2d(24, 3, padding=1)
+        self.pool = layer(c_in, row.pool_proj, 1, norm)
+        self.five = self.make_five(c_in, row, norm, k5)
+        self.three = nn.ModuleDict(
+            dict(
+                large=layer(row.n3x3_reduce, row.n3x3, 3, norm),
+                reduce=layer(c_in, row.n3x3_reduce, 1, norm),
+            )
         )
-        self.project, self.pool = nn.LazyConv2d(24, 1), nn.AvgPool2d(3, 1, 1)
+        self.one = layer(c_in, row.n1x1, 1, norm)
+
+    def make_five(self, c_in, row, norm, k5):
+        reduce = layer(c_in, row.n5x5_reduce, 1, norm)
+        return nn.Sequential(reduce, layer(row.n5x5_reduce, row.n5x5, k5, norm))
+
+    def parts(self, x):
+        three = self.three["large"](self.three["reduce"](x))
+        return [self.one(x), three, self.five(x), self.pool(F.max_pool2d(x, 3, 1, 1))]
 
     def forward(self, x):
-        one, five, three = (layer(x) for layer in self.reduce)
-        five, three = self.large["5"](five.relu()), self.small(three.relu())
-        return torch.cat([one, three, self.project(self.pool(x)), five], 1).relu_()
+        return torch.concat(self.parts(x), axis=1)
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        solution,
-        lambda c: solution(c, relu=True),
-        lambda c: nn.Sequential(solution(c)),
-        ByHand,
-        Lazy,
-        checks.Block,
-    ],
-)
-def test_the_average_pool_block_of_any_make_is_right_with_relus_and_without(build):
+class Doubles(ByHand):
+    """In double precision, with one ReLU in place over all that is joined."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.double()
+
+    def forward(self, x):
+        return torch.cat(self.parts(x), 1).relu_()
+
+
+def declarative(c_in, row, norm=True, k5=5):
+    return Concat(
+        branch1x1=conv(c_in, row.n1x1, 1, norm=norm),
+        branch3x3=stack(c_in, (row.n3x3_reduce, 1), (row.n3x3, 3), norm=norm),
+        branch5x5=stack(c_in, (row.n5x5_reduce, 1), (row.n5x5, k5), norm=norm),
+        branch_pool=nn.Sequential(nn.MaxPool2d(3, 1, 1), conv(c_in, row.pool_proj, 1, norm=norm)),
+    )
+
+
+@pytest.mark.parametrize("build", [ByHand, Doubles, declarative, checks.Block])
+def test_an_inception_block_of_any_make_is_right(build):
     judged(checks.exercise_2, build, "")
 
 
-def five(**changed):
-    """A 5x5 of 16 to 24 channels, with the number of weights as it should be."""
-    return nn.Conv2d(16, 24, **dict(kernel_size=5, padding=2) | changed)
+def changed(**how):
+    return lambda *args, norm, k5: checks.Block(*args, norm, k5, **how)
 
 
-def padded_by_1(c_in):
-    return solution(c_in, five=five(padding=1))
-
-
-class PooledElsewhere(ByHand):
-    """The average pool in the 5x5 branch."""
-
-    def forward(self, x):
-        three = self.b3(F.relu(self.b2(F.relu(self.b1(x)))))
-        large = self.a2(self.a1(F.avg_pool2d(x, 3, 1, 1)).relu())
-        return torch.cat((three, large, self.e(x), self.d(x)), 1)
+class Swapped(ByHand):
+    def parts(self, x):
+        one, three, five, pool = super().parts(x)
+        return [one, five, three, pool]
 
 
 class Detached(ByHand):
-    def forward(self, x):
-        three = self.b3(F.relu(self.b2(F.relu(self.b1(x))))).detach()
-        pooled = self.d(F.avg_pool2d(x, 3, 1, 1))
-        return torch.cat((three, self.a2(self.a1(x).relu()), self.e(x), pooled), 1)
+    def parts(self, x):
+        one, three, five, pool = super().parts(x)
+        return [one, three.detach(), five, pool]
 
 
 class DeafPool(ByHand):
+    def parts(self, x):
+        return [*super().parts(x)[:3], self.pool(F.max_pool2d(x.detach(), 3, 1, 1))]
+
+
+class Dropped(ByHand):
     def forward(self, x):
-        three = self.b3(F.relu(self.b2(F.relu(self.b1(x)))))
-        pooled = self.d(F.avg_pool2d(x.detach(), 3, 1, 1))
-        return torch.cat((three, self.a2(self.a1(x).relu()), self.e(x), pooled), 1)
+        return F.dropout(super().forward(x), 0.5, self.training)
+
+
+class Narrow(ByHand):
+    """The 5x5 branch without padding."""
+
+    def make_five(self, c_in, row, norm, k5):
+        reduce = layer(c_in, row.n5x5_reduce, 1, norm)
+        return nn.Sequential(reduce, nn.Conv2d(row.n5x5_reduce, row.n5x5, k5, bias=not norm))
+
+
+class NoReduce(ByHand):
+    def make_five(self, c_in, row, norm, k5):
+        return layer(c_in, row.n5x5, k5, norm)
 
 
 class Begun(nn.Module):
-    def __init__(self, c_in):
+    def __init__(self, c_in, row, norm=True, k5=5):
         super().__init__()
-        self.one = nn.Conv2d(c_in, 16, 1)
+        self.one = nn.Conv2d(c_in, row.n1x1, 1)
 
     def forward(self, x): ...
-
-
-OTHER = "its weights have the right shapes, but with the right ones' values it puts out something"
 
 
 @pytest.mark.parametrize(
     ("build", "said"),
     [
-        (PooledElsewhere, OTHER[1:]),
-        (lambda c: solution(c, five=five(kernel_size=(1, 25), padding=(0, 12))), "of shape (24, 1"),
-        (lambda c: solution(c, five=five(dilation=2, padding=4)), OTHER[1:]),
-        (lambda c: nn.Sequential(solution(c), nn.Sigmoid()), OTHER[1:]),
-        (lambda c: solution(c, pool=nn.MaxPool2d(3, 1, padding=1)), OTHER[1:]),
-        (lambda c: solution(c, pool=nn.AvgPool2d(5, 1, padding=2)), OTHER[1:]),
-        (lambda c: solution(c, pool=nn.Identity()), OTHER[1:]),
-        (lambda c: nn.Sequential(solution(c), nn.ReLU()), OTHER[1:]),
-        (padded_by_1, "Branches can be joined only at equal height and width"),
-        (lambda c: solution(c, widths=(24, 16, 24, 23)), "It puts out 87 channels, expected 24 +"),
-        (lambda c: solution(c, widths=(22, 22, 22, 22)), "parameters, expected"),
-        (lambda c: solution(c, five=conv(16, 24, 3, norm=False, relu=False)), "expected 19,104"),
-        (lambda c: solution(c, norm=True), "It holds BatchNorm2d: the original has biases and no"),
-        (lambda c: nn.Sequential(solution(c), nn.Dropout(0.2)), "something else while it trains"),
-        (lambda c: solution(10), "It raised RuntimeError"),
-        (lambda c: nn.Conv2d(c, 88, 1), "parameters, expected"),
-        (lambda c: nn.Identity(), "It puts out 10 channels, expected"),
-        (Detached, "Its outputs are right, but weights of shape"),
-        (DeafPool, "Its outputs are right, but its input gets other gradients"),
+        (Swapped, "the branches are joined as 1x1, 5x5, 3x3, pool; [G] joins 1x1, 3x3, 5x5, pool"),
+        (changed(order=(3, 0, 1, 2)), "the branches are joined as pool, 1x1, 3x3, 5x5;"),
+        (changed(between=False), "a ReLU is missing between a reduce and its kernel"),
+        (changed(after=False), "the ReLU after each branch is missing"),
+        (changed(between=False, after=False), "there is no ReLU at all"),
+        (changed(project_first=True), "the pool projection stands before the pool; it belongs"),
+        (changed(average=True), "the pool takes means; [G] takes a max pool"),
+        (lambda c, row, norm, k5: ByHand(c, row, True, k5), "With norm=False, k5=5 it has"),
+        (lambda c, row, norm, k5: ByHand(c, row, norm), "With norm=True, k5=3 it has"),
+        (lambda c, row, norm, k5: ByHand(c, TABLE_1["3a"], norm, k5), "parameters, expected"),
+        (lambda c, row, norm, k5: ByHand(192, row, norm, k5), "It raised RuntimeError"),
+        (lambda c, row: ByHand(c, row), "It raised TypeError"),
+        (Detached, "its outputs are right, but weights of shape"),
+        (DeafPool, "its outputs are right, but its input gets other gradients"),
+        (Dropped, "the block has no dropout"),
+        (Narrow, "Sizes of tensors must match"),
+        (NoReduce, "parameters, expected"),
         (Begun, "Its forward must return a tensor, got 'None'."),
-        (shared.average_pool_block, ""),
-        (lambda c: shared.average_pool_block(c), "It calls the package's block: write it yourself"),
-        (lambda c: 88, "Return an nn.Module, got '88'."),
-        (88, "It raised TypeError"),
+        (lambda c, row, **how: Inception(c, row, **how), "It calls the package's block: write it"),
+        (lambda c, row, **how: nn.Conv2d(c, row.c_out, 1), "parameters, expected"),
+        (lambda c, row, **how: 256, "Return an nn.Module, got '256'."),
+        (256, "It raised TypeError"),
     ],
 )
-def test_wrong_average_pool_blocks_are_told_apart(build, said):
-    if build is shared.average_pool_block:
-        assert checks.exercise_2.judge(build)[0] == "not attempted yet"
-    else:
-        judged(checks.exercise_2, build, said)
+def test_wrong_inception_blocks_are_told_apart(build, said):
+    judged(checks.exercise_2, build, said)
 
 
 def test_exercise_2_keeps_the_students_block_and_goes_on_with_the_packages(capsys):
-    class AveragePoolBlock(nn.Module):
-        def __init__(self, c_in): ...
+    class Inception(nn.Module):
+        def __init__(self, c_in, row, norm=True, k5=5): ...
 
         def forward(self, x): ...
 
-    assert checks.exercise_2.check(AveragePoolBlock) is shared.average_pool_block
+    assert checks.exercise_2.check(Inception) is googlenet.Inception
     assert capsys.readouterr().out.startswith("▫ Exercise 2: not attempted yet.")
-    assert checks.exercise_2.keep == ("AveragePoolBlock",) and checks.exercise_2.lesson == "02"
-    assert checks.exercise_2.check(Lazy) is Lazy
+    assert checks.exercise_2.keep == ("Inception",) and checks.exercise_2.lesson == "02"
+    assert checks.exercise_2.check(ByHand) is ByHand
 
 
 # --- exercise 3
 
 
-def fifth(c_in, branch=None):
+def fifth(c_in, row=TABLE_1["3a"], branch=None):
     """Block 3a and a fifth branch."""
     branch = branch or nn.Sequential(conv(c_in, 16, 1), conv(16, 16, 7))
-    return Concat(**dict(Inception(c_in, TABLE_1["3a"]).items()), fifth=branch)
+    return Concat(**dict(Inception(c_in, row).items()), fifth=branch)
 
 
-def used_twice(c_in):
-    block = Inception(c_in, TABLE_1["3a"])
+def used_twice(c_in, row):
+    block = Inception(c_in, row)
     return Concat(**dict(block.items()), fifth=block["branch3x3"])
 
 
@@ -261,15 +263,15 @@ class Silent(nn.Module):
 class Frozen(Concat):
     """A fifth branch that never learns."""
 
-    def __init__(self, c_in):
-        super().__init__(**dict(fifth(c_in).items()))
+    def __init__(self, c_in, row):
+        super().__init__(**dict(fifth(c_in, row).items()))
         self["fifth"].forward = torch.no_grad()(self["fifth"].forward)
 
 
 class Sliced(nn.Module):
     """One convolution, cut into five and joined again."""
 
-    def __init__(self, c_in):
+    def __init__(self, c_in, row):
         super().__init__()
         self.conv = nn.Conv2d(c_in, 10, 3, padding=1)
 
@@ -280,19 +282,19 @@ class Sliced(nn.Module):
 class Unheard(nn.Module):
     """A fifth branch that is joined and cut off again."""
 
-    def __init__(self, c_in):
+    def __init__(self, c_in, row):
         super().__init__()
-        self.four, self.fifth = Inception(c_in, TABLE_1["3a"]), conv(c_in, 4, 3)
+        self.four, self.fifth = Inception(c_in, row), conv(c_in, 4, 3)
 
     def forward(self, x):
         out = torch.cat([*(branch(x) for branch in self.four.values()), self.fifth(x)], 1)
-        return out * (torch.arange(260) < 256).view(1, -1, 1, 1)
+        return out * (torch.arange(out.shape[1]) < out.shape[1] - 4).view(1, -1, 1, 1)
 
 
 class Nested(nn.Module):
     """Joins of joins, in plain torch, with functions; a ReLU over all."""
 
-    def __init__(self, c_in):
+    def __init__(self, c_in, row):
         super().__init__()
         self.layers = nn.ModuleList(nn.Conv2d(c_in, 8, k, padding=k // 2) for k in (1, 3, 5))
         self.project = nn.Conv2d(c_in, 8, 1)
@@ -306,7 +308,7 @@ class Nested(nn.Module):
 class Stacked(nn.Module):
     """Branches of equal widths on an axis of their own, which is folded into the channels."""
 
-    def __init__(self, c_in):
+    def __init__(self, c_in, row):
         super().__init__()
         self.all = nn.ModuleList(nn.Conv2d(c_in, 8, k, padding=k // 2) for k in (1, 1, 3, 3, 5))
 
@@ -317,7 +319,7 @@ class Stacked(nn.Module):
 class Six(nn.Module):
     """A shared reduce, six branches behind it."""
 
-    def __init__(self, c_in):
+    def __init__(self, c_in, row):
         super().__init__()
         self.reduce = nn.Sequential(nn.Conv2d(c_in, 16, 1), nn.ReLU())
         self.branches = nn.ModuleList(
@@ -333,9 +335,9 @@ class Six(nn.Module):
     "build",
     [
         fifth,
-        lambda c: fifth(c, nn.AvgPool2d(3, 1, 1)),
-        lambda c: nn.Sequential(fifth(c)),
-        lambda c: Concat(**dict(fifth(c).items()), skip=nn.Identity()),
+        lambda c, row: fifth(c, row, nn.AvgPool2d(3, 1, 1)),
+        lambda c, row: nn.Sequential(fifth(c, row)),
+        lambda c, row: Concat(**dict(fifth(c, row).items()), skip=nn.Identity()),
         Nested,
         Six,
         Stacked,
@@ -349,33 +351,42 @@ def test_a_block_of_five_branches_of_any_make_is_right(build):
     ("build", "said"),
     [
         (
-            lambda c: Concat(**{f"b{i}": nn.Identity() for i in range(5)}),
+            lambda c, row: Concat(**{f"b{i}": nn.Identity() for i in range(5)}),
             "got 5, 0 of them at work; b0 has no weights and looks at no neighbour; b1",
         ),
-        (lambda c: fifth(c, nn.Identity()), "fifth has no weights and looks at no neighbour."),
-        (lambda c: fifth(c, nn.Sigmoid()), "fifth has no weights and looks at no neighbour."),
+        (
+            lambda c, row: fifth(c, row, nn.Identity()),
+            "fifth has no weights and looks at no neighbour.",
+        ),
+        (
+            lambda c, row: fifth(c, row, nn.Sigmoid()),
+            "fifth has no weights and looks at no neighbour.",
+        ),
         (
             Sliced,
             "1 of them at work; branch 2 has no layers of its own, they are those of branch 1;",
         ),
-        (lambda c: fifth(c, conv(c, 16, 3, padding=0)), "Branches can be joined only"),
+        (lambda c, row: fifth(c, row, conv(c, 16, 3, padding=0)), "Branches can be joined only"),
         (
-            lambda c: Concat(**{f"b{i}": nn.MaxPool2d(3, 1, 1) for i in range(5)}),
+            lambda c, row: Concat(**{f"b{i}": nn.MaxPool2d(3, 1, 1) for i in range(5)}),
             "1 of them at work; b1 has no layers of its own, they are those of b0; b2",
         ),
         (used_twice, "; fifth has no layers of its own, they are those of branch3x3."),
         (
-            lambda c: Inception(c, TABLE_1["3a"]),
+            lambda c, row: Inception(c, row),
             "five branches joined on the channel axis, got 4.",
         ),
-        (lambda c: nn.Sequential(conv(c, 8, 3), conv(8, 8, 3)), "on the channel axis, got 0."),
-        (lambda c: fifth(c, Silent()), "fifth puts out the same for every image"),
+        (lambda c, row: nn.Sequential(conv(c, 8, 3), conv(8, 8, 3)), "on the channel axis, got 0."),
+        (lambda c, row: fifth(c, row, Silent()), "fifth puts out the same for every image"),
         (Frozen, "fifth puts out the same for every image, or is detached from it."),
         (Unheard, "branch 5 is joined, but does not reach the block's output"),
-        (lambda c: fifth(c, conv(c, 32, 7)), "above 150,000,000: reduce first."),
-        (lambda c: fifth(192), "It raised RuntimeError"),
-        (lambda c: nn.Sequential(fifth(c), nn.MaxPool2d(2)), "expected the same h and w."),
-        (lambda c: 5, "Return an nn.Module, got '5'."),
+        (lambda c, row: fifth(c, row, conv(c, 32, 7)), "above 150,000,000: reduce first."),
+        (lambda c, row: fifth(192, row), "It raised RuntimeError"),
+        (
+            lambda c, row: nn.Sequential(fifth(c, row), nn.MaxPool2d(2)),
+            "expected the same h and w.",
+        ),
+        (lambda c, row: 5, "Return an nn.Module, got '5'."),
     ],
 )
 def test_wrong_fifth_branches_are_told_apart(build, said):
@@ -389,7 +400,7 @@ def test_the_solution_costs_12_million_macs_more_than_block_3a():
 
 @pytest.mark.parametrize("exercise", [checks.exercise_1, checks.exercise_2, checks.exercise_3])
 def test_a_stub_is_not_attempted_yet(exercise):
-    def stub(c_in):
+    def stub(c_in, row):
         """(n, c_in, h, w) -> (n, 88, h, w)"""
         ...
 
@@ -402,15 +413,15 @@ def test_a_stub_is_not_attempted_yet(exercise):
 # --- the figures
 
 
-def test_a_5x5_window_covers_3_13_and_51_percent():
-    image = torch.arange(784, dtype=torch.uint8).view(1, 28, 28)
-    picture = lesson.show_zooms(image)
-    assert picture.words.startswith("a 5x5 window covers 3% of 28x28, 13% of 14x14, 51% of 7x7")
-    fig = render(lesson._draw_zooms, [torch.rand(n, n) for n in (28, 14, 7)], (9, 3.5))
-    for ax, n in zip(fig.axes, (28, 14, 7), strict=True):
-        (box,) = ax.patches
-        assert box.get_width() == box.get_height() == 5
-        assert all(-0.5 <= edge and edge + 5 <= n - 0.5 for edge in box.get_xy())
+def test_a_5x5_kernel_covers_2_6_and_25_percent_of_the_coat():
+    image = torch.full((1, 28, 28), 200, dtype=torch.uint8)
+    picture = lesson.show_sizes(image)
+    assert "covers 2% of it at 40 pixels, 6% of it at 20 pixels, 25% of it at 10" in picture.words
+    for side in (40, 20, 10):
+        drawn = lesson.on_canvas(image, side)
+        assert drawn.shape == (40, 40) and (drawn > 100).sum() == side**2
+        rows = (drawn > 100).any(1).nonzero()
+        assert rows[0] + rows[-1] == 39  # in the middle
 
 
 def test_block_3a_sees_7_11_15_and_11_pixels_around_the_window_that_is_drawn():
@@ -445,18 +456,177 @@ def test_naive_block_of_3a_puts_out_416_channels_and_the_figure_says_so():
     assert "1012" in [text.get_text() for text in fig.axes[1].texts]
 
 
-def test_the_road_of_a_linear_pair_is_straight_and_a_relu_bends_it():
-    torch.manual_seed(0)
-    first, second = nn.Conv2d(192, 16, 1), nn.Conv2d(16, 32, 5, padding=2)
-    linear, bent = nn.Sequential(first, second), nn.Sequential(first, nn.ReLU(), second)
-    told = lesson.show_road(linear, bent).words.splitlines()[0]
-    assert "without ReLU: 0.000" in told and "with ReLU: 0.000" not in told
-    swapped = lesson.show_road(bent, linear).words.splitlines()[0]
-    assert "without ReLU: 0.000" not in swapped
+# --- the studies
 
 
-def test_source_shows_what_runs():
-    assert inspect.getsource(Inception) in shared.source(Inception).data
+def test_the_four_networks_cost_the_same_and_have_blocks_of_equal_width_and_depth():
+    networks = {name: small_googlenet(block) for name, block in runs.BLOCKS.items()}
+    for side in (28, 40):
+        macs = [layer_table(network, (1, side, side)).macs for network in networks.values()]
+        assert max(macs) / min(macs) < 1.02
+    x = torch.randn(1, 1, 28, 28)
+    assert {shared.longest_path(network.eval()(x).logits) for network in networks.values()} == {21}
+    for name, k in (("all 1x1", 1), ("all 3x3", 3), ("all 5x5", 5)):
+        for block, row in muting.ROWS.items():
+            reduce, large = networks[name].body.get_submodule(block)
+            assert (reduce.conv.kernel_size, large.conv.kernel_size) == ((1, 1), (k, k))
+            assert large.conv.out_channels == row.c_out
+
+
+def test_a_block_of_any_width_fits_into_the_small_network():
+    network = small_googlenet(lambda c_in, row: conv(c_in, row.c_out + 3, 3))
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert network.training and not any(norm.running_mean.any() for norm in norms)
+    assert network(torch.randn(2, 1, 28, 28)).logits.shape == (2, 10)
+
+
+def test_scattered_garments_lie_whole_at_sizes_and_places_of_their_own():
+    part = Split(torch.full((300, 1, 28, 28), 250).byte(), torch.arange(300) % 10, (0.5,), (0.3,))
+    dataset = Dataset("white", part, part, part, tuple("abcdefghij"), (0.5,), (0.3,))
+    found = runs.scattered(dataset)
+    assert found.train.shape == (1, 40, 40) and torch.equal(found.train.labels, part.labels)
+    white = found.train.images[:, 0] == 250
+    sides = white.sum((1, 2)).sqrt()
+    assert torch.equal(sides, sides.round()) and (sides.min(), sides.max()) == (10, 40)
+    assert torch.equal(white.any(2).sum(1), sides.long())  # squares, nothing of them cut off
+    assert len({tuple(image.any(1).nonzero()[0].tolist()) for image in white}) > 15
+    assert not torch.equal(found.train.images, found.valid.images)
+    assert torch.equal(found.train.images, runs.scattered(dataset).train.images)
+    share = white.float().mean()
+    assert found.mean[0] == pytest.approx(share.item() * 250 / 255, rel=1e-3)
+
+
+def test_the_course_network_has_0_2_or_16_relus():
+    count = lambda net: sum(isinstance(m, nn.ReLU) for m in net.modules())  # noqa: E731
+    assert [count(build()) for build in list(runs.ACTIVATIONS.values())[1:]] == [0, 2, 16]
+    params = {sum(p.numel() for p in b().parameters()) for b in list(runs.ACTIVATIONS.values())[1:]}
+    assert params == {97_298}
+
+
+@pytest.fixture
+def studies(monkeypatch):
+    """Saved studies, made up: Inception gains with every seed on the first data set alone."""
+    kinds, seeds = list(runs.BLOCKS), range(5)
+
+    def run(accuracy, valid=0.5):
+        return dict(test_accuracy=accuracy, valid_accuracy=valid)
+
+    def accuracy(kind, data, seed):
+        gain = 0.05 if kind == "Inception" and data == runs.FASHION else 0.0
+        return 0.8 + gain + 0.01 * ((seed * (1 + kinds.index(kind))) % 3)
+
+    kernels = {
+        f"{kind}, {data}": [run(accuracy(kind, data, seed)) for seed in seeds]
+        for data in runs.DATA
+        for kind in kinds
+    }
+    relu = {
+        name: [run(0.8 + 0.01 * i + 0.001 * (seed % 2), 0.9 - abs(i % 4 - 1)) for seed in seeds]
+        for i, name in enumerate(runs.RELU)
+    }
+    about = dict(command="python -m authoring measure x", versions={"torch": "2"}, hardware="a box")
+    saved = {"kernels": about | dict(runs=kernels), "relu": about | dict(runs=relu)}
+    monkeypatch.setattr(answers, "saved", saved.__getitem__)
+    return saved
+
+
+def test_inception_is_judged_against_each_size_by_paired_differences(studies):
+    rows = answers.compare_kernels().rows
+    assert rows[0] == ("data", "Inception against", "points, 95 % interval", "verdict")
+    verdicts = [(data, name, verdict) for data, name, _, verdict in rows[1:]]
+    assert verdicts[:3] == [(runs.FASHION, f"all {k}x{k}", "better") for k in (1, 3, 5)]
+    assert verdicts[3:] == [(runs.CANVASES, f"all {k}x{k}", "cannot tell") for k in (1, 3, 5)]
+    assert "n = 5 seeds, paired; python -m authoring measure x; a box" in repr(
+        answers.compare_kernels()
+    )
+    assert answers.gain_over_3x3() == pytest.approx(5, abs=1)
+
+
+def test_the_figure_of_the_four_networks_shows_every_run(studies):
+    words = answers.show_kernels().words
+    assert words.startswith("Fashion-MNIST: all 1x1 80.8 ± 0.8; all 3x3")
+    fig = render(answers._draw_kernels, answers.kernels(), (11, 4))
+    dots = [line for ax in fig.axes for line in ax.lines if line.get_marker() == "o"]
+    assert len(dots) == 8 and all(len(line.get_xdata()) == 5 for line in dots)
+    assert fig.axes[0].get_title("left") == "Fashion-MNIST: Inception is highest"
+
+
+def test_each_network_of_the_relu_study_is_shown_at_its_best_rate(studies):
+    found = answers.activations()
+    assert list(found) == list(runs.ACTIVATIONS)
+    assert {rate for rate, _ in found.values()} == {"0.02"}  # the best by validation accuracy
+    words = answers.show_activations().words
+    assert "one linear layer: 81.0 ± 0.1, lr 0.02, n = 5" in words
+    assert "as published against one linear layer: +8.0 (+8.0 to +8.0) points, better" in words
+    assert answers.gain_as_published() == 8.0
+
+
+def test_the_saved_studies_hold_five_seeds_of_every_entry():
+    for name, table in (("kernels", runs.KERNELS), ("relu", runs.RELU)):
+        study = studies_module.saved(name)
+        assert list(study["runs"]) == list(table)
+        assert all(
+            [run["seed"] for run in found] == [0, 1, 2, 3, 4] for found in study["runs"].values()
+        )
+        assert study["command"].startswith(f"python -m authoring measure {name}")
+        for entry, recipe in study["recipes"].items():
+            assert recipe == asdict(table[entry].recipe)
+
+
+def test_speeds_are_those_of_the_networks_that_are_given():
+    images = torch.randint(256, (128, 1, 28, 28), dtype=torch.uint8)
+    part = Split(images, torch.arange(128) % 10, (0.5,), (0.3,))
+    dataset = Dataset("noise", part, part, part, tuple("abcdefghij"), (0.5,), (0.3,))
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    rows = answers.speeds({"linear": linear}, dataset, steps=2).rows
+    assert rows[1][:3] == ("linear", "7,850", "0.01") and float(rows[1][3].replace(",", "")) > 0
+
+
+def test_ones_own_block_is_raced_beside_the_four(studies, monkeypatch):
+    images = torch.randint(256, (200, 1, 28, 28), dtype=torch.uint8)
+    part = Split(images, torch.arange(200) % 10, (0.5,), (0.3,))
+    dataset = Dataset("noise", part, part, part, tuple("abcdefghij"), (0.5,), (0.3,))
+    monkeypatch.setattr(answers, "PLAIN", replace(runs.PLAIN, steps=2))
+    monkeypatch.setattr(answers, "LiveCurve", lambda: silent)
+    rows = answers.race(lambda c_in, row: conv(c_in, 8, 1), dataset).rows
+    assert [row[0] for row in rows[1:]] == [*runs.BLOCKS, "yours"]
+    assert rows[4][1:] == ("5,870,492", "85.0") and 0 <= float(rows[5][2]) <= 100
+
+
+# --- what the branches answer
+
+
+def test_the_explorer_of_activations_draws_what_the_branches_put_out(prepared):
+    network, split = prepared
+    explorer = activations.explorer(network, split, dict(first=0, second=7))
+    for garment, block, across, down in (("first", "3a", 10, 20), ("second", "4c", 27, 0)):
+        moved(explorer, garment=garment, block=block, across=across, down=down)
+        view = explorer._data
+        x = split.batch(torch.tensor([dict(first=0, second=7)[garment]]))[0]
+        with torch.no_grad():
+            x = network.stem(x)
+            for name, part in network.body.named_children():
+                x = part(x)
+                if name == block:
+                    break
+        row, column = view.cell
+        assert abs(view.centre[0] - down) <= 28 // x.shape[2]
+        assert abs(view.centre[1] - across) <= 28 // x.shape[3]
+        first = 0
+        for branch, answer in view.answers.items():
+            own = x[0, first : first + answer.channels]
+            assert answer.value == own[:, row, column].max()
+            assert torch.equal(answer.map, own[answer.channel - 1])
+            assert f"{branch}: sees {answer.sees}x{answer.sees} pixels; strongest" in explorer.words
+            first += answer.channels
+        assert first == x.shape[1]
+
+
+def test_receptive_fields_of_3a_are_7_11_15_and_11_and_grow_from_block_to_block():
+    sides = activations.receptive_fields()
+    assert list(sides["3a"].values()) == [7, 11, 15, 11]
+    widest = [max(found.values()) for found in sides.values()]
+    assert widest == sorted(widest) and widest[-1] > 28
 
 
 # --- muting
@@ -487,7 +657,7 @@ def silenced(network, pairs, images):
     with torch.no_grad():
         saved = []
         for block, branch in pairs:
-            module = network.body.get_submodule(block)[branch]
+            module = network.body.get_submodule(block)[muting.BRANCHES[branch]]
             norm = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)][-1]
             saved += [(value, value.clone()) for value in (norm.weight, norm.bias)]
         for value, _ in saved:
@@ -505,7 +675,7 @@ def test_muting_equals_a_branch_whose_last_batch_norm_is_zero(prepared, muted):
     different = 0
     for branch in muting.BRANCHES:
         for block in ("all", "3a", "4c", "5b"):
-            blocks = muting.BLOCKS if block == "all" else (block,)
+            blocks = muting.ROWS if block == "all" else (block,)
             predicted = silenced(network, [(b, branch) for b in blocks], images)
             for true in range(10):
                 counts = predicted[labels == true].bincount(minlength=10)
@@ -520,36 +690,47 @@ def test_all_36_branches_are_muted_each_alone_and_by_kind_and_leave_the_network_
     images, _ = split.batch(slice(None))
     before = network(images).logits
     muted = muting.mute_all(network, split, n=20)
-    assert len(muting.BLOCKS) == 9 and len(muted) == 4 * (9 + 1) + 1
+    assert len(muting.ROWS) == 9 and len(muted) == 4 * (9 + 1) + 1
     assert all(table.sum() == 20 for table in muted.values())
     assert torch.equal(network(images).logits, before)
+
+
+def test_branches_are_found_by_their_channels():
+    row = TABLE_1["3a"]
+    assert list(muting.places(row).values()) == [
+        slice(0, 64),
+        slice(64, 192),
+        slice(192, 224),
+        slice(224, 256),
+    ]
+    assert muting.fractions("3a")["3x3"] == 16 / 32
+    assert sum(muting.fractions("all").values()) == pytest.approx(1)
 
 
 def test_the_mute_explorer_looks_up_every_choice_and_its_picture_changes(muted):
     explorer = muting.mute_explorer(muted, tuple("abcdefghij"))
     options = [explorer.controls[name].options for name in ("branch", "block")]
-    assert options == [(("none", "none"), *muting.NAMES.items()), ("all", *muting.BLOCKS)]
-    assert tuple(muting.NAMES.values()) == muting.BRANCHES
-    choices = [("branch5x5", "all"), ("branch5x5", "3a"), ("branch_pool", "3a"), ("none", "3a")]
+    assert options == [("none", *muting.BRANCHES), ("all", *muting.ROWS)]
+    choices = [("5x5", "all"), ("5x5", "3a"), ("pool", "3a"), ("none", "3a")]
     for branch, block in choices:
         moved(explorer, branch=branch, block=block)
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((9, 4))[0]
+        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((11, 4.6))[0]
         for name in muting.BRANCHES:
             share = muted[name, block].trace() / muted[name, block].sum()
-            assert f"  {name:<18} {share:6.1%}" in explorer.words
+            assert f"  {name:<5} {share:6.1%}, " in explorer.words
 
 
 def test_the_explorers_words_name_the_commonest_mistake():
     tables = {(branch, block): torch.eye(3, dtype=torch.int64) for branch, block in PAIRS}
-    tables["branch3x3", "4a"] = torch.tensor([[5, 0, 0], [0, 1, 7], [2, 0, 5]])
+    tables["3x3", "4a"] = torch.tensor([[5, 0, 0], [0, 1, 7], [2, 0, 5]])
     explorer = muting.mute_explorer(tables, ("coat", "shirt", "bag"))
-    explorer.controls["branch"].value = "branch3x3"
+    explorer.controls["branch"].value = "3x3"
     explorer.controls["block"].value = "4a"
     assert "shirt taken for bag, 7 images" in explorer.words
     assert " 55.0%" in explorer.words and "every branch at work 100.0%" in explorer.words
 
 
-PAIRS = [(branch, block) for branch in muting.BRANCHES for block in ("all", *muting.BLOCKS)]
+PAIRS = [(branch, block) for branch in muting.BRANCHES for block in ("all", *muting.ROWS)]
 PAIRS.append(("none", "all"))
 
 

@@ -1,11 +1,9 @@
 """What two lessons or more use: the networks of the series, saved studies, the running table."""
 
 import inspect
-import json
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from importlib.resources import files
 from typing import NamedTuple
 
 import torch
@@ -15,9 +13,15 @@ from torch import Tensor, nn
 from inception_edu.cost import layer_table
 from inception_edu.data import Dataset
 from inception_edu.display import Table
-from inception_edu.googlenet import GoogLeNet
+from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception, Row
 from inception_edu.inception_v3 import InceptionV3
-from inception_edu.layers import Concat, conv
+from inception_edu.layers import Concat, classifier, conv
+from inception_edu.lessons.studies import (
+    ASSETS as ASSETS,
+    accuracies as accuracies,
+    mean_std as mean_std,
+    saved as saved,
+)
 from inception_edu.training import Evaluation, Recipe
 from inception_edu.training.recipe import ONE_PASS
 
@@ -60,9 +64,23 @@ def course_network(block: Callable[[int], Concat] = average_pool_block) -> nn.Se
     return nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(1408, 10))  # 28 -> 12 -> 4
 
 
-def small_googlenet() -> GoogLeNet:
-    """The nine blocks at an eighth of their width, for Fashion-MNIST: what the lessons train."""
-    return GoogLeNet("small", num_classes=10, in_channels=1, aux=False, width=1 / 8)
+def small_googlenet(block: Callable[[int, Row], nn.Module] = Inception) -> GoogLeNet:
+    """The nine blocks at an eighth of their width, for Fashion-MNIST: what the lessons train.
+
+    `block(c_in, row)` makes a block that keeps h and w, of any make and number of channels.
+    """
+    network = GoogLeNet("small", num_classes=10, in_channels=1, aux=False, width=1 / 8)
+    if block is Inception:
+        return network
+    x = network.eval().stem(torch.zeros(1, 1, 28, 28))
+    for name, part in list(network.body.named_children()):
+        if isinstance(part, Inception):
+            part = block(x.shape[1], TABLE_1[name].scaled(1 / 8)).eval()
+            network.body.set_submodule(name, part)
+        x = part(x)
+    if x.shape[1] != network.head.linear.in_features:
+        network.head = classifier(x.shape[1], 10)
+    return network.train()
 
 
 def small_inception_v3() -> InceptionV3:
@@ -81,28 +99,6 @@ NETWORKS = {
     "GoogLeNet, 1/8 width": Entry("02", small_googlenet, GOOGLENET_RECIPE),
     "Inception v3, 1/8 width": Entry("08", small_inception_v3, GOOGLENET_RECIPE),
 }
-
-# What was trained beforehand and saved.
-
-ASSETS = files("inception_edu") / "assets"
-
-
-def saved(study: str) -> dict:
-    """What `python -m authoring measure STUDY` saved: command, versions, hardware,
-    and in "runs" each entry's runs, one a seed, with rows and loss curves."""
-    return json.loads((ASSETS / f"{study}.json").read_text(encoding="utf-8"))
-
-
-def accuracies(study: dict, name: str) -> list[float]:
-    """Test accuracy in percent of each saved run of an entry, in the order of seeds."""
-    return [100 * run["test_accuracy"] for run in study["runs"][name]]
-
-
-def mean_std(values: list[float], sign: str = "", *, digits: int = 1) -> str:
-    """Mean, and standard deviation where there are several values; `sign` "+" prints it always."""
-    std = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):{sign}.{digits}f}{std}"
-
 
 # The running table at the end of every lesson.
 

@@ -2,17 +2,20 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
+from itertools import permutations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, max_pool2d
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 from inception_edu.exercises import Exercise
 from inception_edu.exercises.answers import numbers, whole
-from inception_edu.exercises.judging import calls, other_network, same
+from inception_edu.exercises.judging import calls, mistaken_for, other_network, same
+from inception_edu.googlenet import TABLE_1, Inception, Row
 from inception_edu.lessons.lesson_02.joining import judge_branches
-from inception_edu.lessons.shared import average_pool_block
 
 KERNELS = {"branch1x1": 1, "branch3x3": 3, "branch5x5": 5, "branch_pool": 3}
 BUDGET = 150_000_000
@@ -41,67 +44,107 @@ def check_padding(k: int, pool: bool) -> Callable[[object], str | None]:
     return check
 
 
-# Exercise 2: the course network's block
+# Exercise 2: the Inception block
 
 
 class Block(nn.Module):
-    """The course network's block in plain torch; `inner` puts a ReLU between two convolutions,
-    `outer` one behind the last."""
+    """The Inception block by functions of torch, right unless a mistake is asked for."""
 
-    def __init__(self, c_in: int, *, inner: bool = False, outer: bool = False) -> None:
+    def __init__(
+        self,
+        c_in: int,
+        row: Row,
+        norm: bool = True,
+        k5: int = 5,
+        *,
+        between: bool = True,
+        after: bool = True,
+        project_first: bool = False,
+        average: bool = False,
+        order: tuple[int, ...] = (0, 1, 2, 3),
+    ) -> None:
         super().__init__()
-        between = [nn.ReLU()] if inner else []
-        self.pool, self.one = nn.Conv2d(c_in, 24, 1), nn.Conv2d(c_in, 16, 1)
-        self.five = nn.Sequential(nn.Conv2d(c_in, 16, 1), *between, nn.Conv2d(16, 24, 5, padding=2))
-        self.three = nn.Sequential(
-            nn.Conv2d(c_in, 16, 1),
-            *between,
-            nn.Conv2d(16, 24, 3, padding=1),
-            *between,
-            nn.Conv2d(24, 24, 3, padding=1),
+        self.between, self.after, self.average, self.order = between, after, average, order
+        self.project_first = project_first
+        widths = [(c_in, row.n1x1, 1), (c_in, row.n3x3_reduce, 1), (row.n3x3_reduce, row.n3x3, 3)]
+        widths += [(c_in, row.n5x5_reduce, 1), (row.n5x5_reduce, row.n5x5, k5)]
+        widths += [(c_in, row.pool_proj, 1)]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(i, o, k, padding=k // 2, bias=not norm) for i, o, k in widths
         )
-        self.last = nn.ReLU() if outer else nn.Identity()
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(o) if norm else nn.Identity() for _, o, _ in widths
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = nn.functional.avg_pool2d(x, 3, stride=1, padding=1)
-        parts = self.pool(pooled), self.one(x), self.five(x), self.three(x)
-        return self.last(torch.cat(parts, dim=1))
+        def layer(i: int, x: Tensor, relu: bool) -> Tensor:
+            x = self.norms[i](self.convs[i](x))
+            return x.relu() if relu else x
+
+        pool = avg_pool2d if self.average else max_pool2d
+        three, five = (layer(i, x, self.between) for i in (1, 3))
+        pooled = x if self.project_first else pool(x, 3, 1, 1)
+        last = [(0, x), (2, three), (4, five), (5, pooled)]
+        parts = [layer(i, x, self.after) for i, x in last]
+        if self.project_first:
+            parts[3] = pool(parts[3], 3, 1, 1)
+        return torch.cat([parts[i] for i in self.order], dim=1)
 
 
-ACTIVATIONS = (  # as the original has it, and repaired in two ways
-    dict(inner=False, outer=False),
-    dict(inner=True, outer=True),
-    dict(inner=True, outer=False),
-)
+MISTAKES = {  # what is said of each: how the block above makes it
+    "a ReLU is missing between a reduce and its kernel": dict(between=False),
+    "the ReLU after each branch is missing": dict(after=False),
+    "there is no ReLU at all": dict(between=False, after=False),
+    "the pool projection stands before the pool; it belongs behind it": dict(project_first=True),
+    "the pool takes means; [G] takes a max pool": dict(average=True),
+}
+ORDERS = [order for order in permutations(range(4)) if order != (0, 1, 2, 3)]
 
 
-def check_average_pool_block(build: Callable[[int], nn.Module]) -> str | None:
-    """`build(c_in)` is the course network's block: four branches, 88 channels."""
-    if calls(lambda: build(10), average_pool_block):
+def check_inception(build: Callable[..., nn.Module]) -> str | None:
+    """`build(c_in, row, norm, k5)` is the Inception block of a row of [G] Table 1."""
+    if calls(lambda: build(8, TABLE_1["3a"].scaled(1 / 8)), Inception.__init__):
         return "it calls the package's block: write it yourself"
     draw = random.Random(0)
-    for c_in in (10, 20, draw.randint(21, 40)):
-        shape = (2, c_in, draw.randint(6, 9), draw.randint(10, 12))
-        block = build(c_in)
+    for norm, k5 in ((True, 5), (False, 5), (True, 3), (False, 7)):
+        widths = draw.sample(range(3, 30), 6)
+        row = TABLE_1["3a"]._replace(**dict(zip(Row._fields[5:11], widths, strict=True)))
+        c_in, h = draw.randint(31, 40), draw.randint(5, 8)
+        given, shape = dict(norm=norm, k5=k5), (2, c_in, h, draw.randint(9, 12))
+        block = build(c_in, row, **given)
+        told = f"norm={norm}, k5={k5}"
         if isinstance(out := run(block, shape), str):
             return out
-        if out.shape[1] != sum(WIDTHS):
-            return f"it puts out {out.shape[1]} channels, expected 24 + 16 + 24 + 24 = 88"
-        if norms := [m for m in block.modules() if isinstance(m, _BatchNorm)]:
-            return f"it holds {type(norms[0]).__name__}: the original has biases and no batch norm"
-        said = [
-            other_network(block, lambda c=c_in, r=relus: Block(c, **r), shape, channels=WIDTHS)
-            for relus in ACTIVATIONS
-        ]
-        if all(said):  # where outputs agree with one of the three, its gradients are spoken of
-            return next((why for why in said if "outputs are right" in why), said[0])
-        x = torch.randn(shape)
-        if not same(block.train()(x), block.eval()(x)):
-            return "it puts out something else while it trains: the original has no dropout"
+        right = partial(Block, c_in, row, **given)
+        if why := other_network(block, right, shape):
+            named = why_not(block, right, shape) if "right shapes" in why else None
+            return f"with {told} {named or why}"
+        if why := other_training(block, right(), shape):
+            return f"with {told} {why}"
     return None
 
 
-WIDTHS = 24, 16, 24, 24
+def why_not(block: nn.Module, right: Callable[..., nn.Module], shape: tuple) -> str | None:
+    """The mistake that makes a block what it is, if it is one of the common ones."""
+    wrong = {why: partial(right, **how) for why, how in MISTAKES.items()}
+    if why := mistaken_for(block, wrong, shape):
+        return why
+    joined = {order: partial(right, order=order) for order in ORDERS}
+    if order := mistaken_for(block, joined, shape):
+        names = ", ".join(("1x1", "3x3", "5x5", "pool")[i] for i in order)
+        return f"the branches are joined as {names}; [G] joins 1x1, 3x3, 5x5, pool"
+    return None
+
+
+def other_training(block: nn.Module, right: nn.Module, shape: tuple) -> str | None:
+    """How a block with equal weights differs while it trains: no dropout, norms of this batch."""
+    x = torch.randn(shape)
+    norms = [m for m in block.modules() if isinstance(m, _BatchNorm)]
+    if len(norms) != sum(isinstance(m, _BatchNorm) for m in right.modules()):
+        return f"it holds {len(norms)} batch norms, expected one after each of six convolutions"
+    if not same(block.train()(x), block.train()(x)):
+        return "it puts out something else each time while it trains: the block has no dropout"
+    return None
 
 
 def run(block: nn.Module, shape: tuple[int, int, int, int]) -> Tensor | str:
@@ -109,7 +152,7 @@ def run(block: nn.Module, shape: tuple[int, int, int, int]) -> Tensor | str:
     if not isinstance(block, nn.Module):
         return f"return an nn.Module, got {str(block)[:60]!r}"
     try:
-        out = block.eval()(torch.randn(shape))
+        out = block.float().eval()(torch.randn(shape))
     except (ValueError, RuntimeError) as error:
         if "branches can be joined" in str(error) or "Sizes of tensors must match" in str(error):
             return f"{error}. A k x k layer at stride 1 keeps h and w with padding (k - 1) / 2"
@@ -124,11 +167,11 @@ def run(block: nn.Module, shape: tuple[int, int, int, int]) -> Tensor | str:
 # Exercise 3: a fifth branch
 
 
-def check_five_branches(build: Callable[[int], nn.Module]) -> str | None:
-    """`build(c_in)` joins at least five branches, keeps h and w, and stays within BUDGET."""
-    draw = random.Random(0)
-    for c_in in (192, draw.randint(8, 15), draw.randint(16, 32)):
-        block, shape = build(c_in), (2, c_in, draw.randint(7, 9), draw.randint(10, 12))
+def check_five_branches(build: Callable[[int, Row], nn.Module]) -> str | None:
+    """`build(c_in, row)` joins at least five branches, keeps h and w, stays within BUDGET."""
+    draw, rows = random.Random(0), [TABLE_1["3a"], TABLE_1["4c"].scaled(1 / 8)]
+    for row, c_in in zip([*rows, TABLE_1["5b"].scaled(1 / 16)], (192, 12, 25), strict=True):
+        block, shape = build(c_in, row), (2, c_in, draw.randint(7, 9), draw.randint(10, 12))
         if isinstance(out := run(block, shape), str):
             return out
         x = torch.randn(shape, requires_grad=True)
@@ -137,7 +180,7 @@ def check_five_branches(build: Callable[[int], nn.Module]) -> str | None:
             told = f"expected at least five branches joined on the channel axis, got {branches}"
             at_work = f", {branches - len(idle)} of them at work" if idle else ""
             return "; ".join([told + at_work, *idle[:2]])
-    block = build(192)
+    block = build(192, TABLE_1["3a"])
     with FlopCounterMode(display=False) as flops, torch.no_grad():
         block(torch.zeros(1, 192, 28, 28))
     if (macs := flops.get_total_flops() // 2) > BUDGET:
@@ -146,12 +189,7 @@ def check_five_branches(build: Callable[[int], nn.Module]) -> str | None:
 
 
 PADDINGS = {name: check_padding(k, name == "branch_pool") for name, k in KERNELS.items()}
-exercise_1 = Exercise("1", PADDINGS)
-exercise_2 = Exercise(
-    "2",
-    check_average_pool_block,
-    lesson="02",
-    keep="AveragePoolBlock",
-    ours=average_pool_block,
-)
+SAME = {name: k // 2 for name, k in KERNELS.items()}
+exercise_1 = Exercise("1", PADDINGS, ours=SAME)
+exercise_2 = Exercise("2", check_inception, lesson="02", keep="Inception", ours=Inception)
 exercise_3 = Exercise("3", check_five_branches)

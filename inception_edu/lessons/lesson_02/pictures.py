@@ -1,10 +1,9 @@
-"""Lesson 02, the Inception block: its figures, and the small network of a course."""
+"""Lesson 02, the Inception block: its figures."""
 
-import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
 
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.googlenet import TABLE_1
@@ -12,21 +11,30 @@ from inception_edu.googlenet import TABLE_1
 Y, X = 8, 14  # of the 28x28 pixels, the middle of what output pixel (4, 7) of block 3a sees
 
 
-def show_zooms(image: Tensor) -> Picture:
-    """A garment, (1, 28, 28), at 28, 14 and 7 pixels, each under one window of 5x5 pixels."""
-    zooms = [avg_pool2d(image.float(), 28 // n)[0] for n in (28, 14, 7)]
-    covered = ", ".join(f"{25 / z.numel():.0%} of {len(z)}x{len(z)}" for z in zooms)
-    return Picture(_draw_zooms, zooms, lambda _: f"a 5x5 window covers {covered}", size=(9, 3.5))
+def show_sizes(image: Tensor) -> Picture:
+    """A garment, (1, 28, 28), 40, 20 and 10 pixels high on a canvas, under one 5x5 kernel."""
+    coats = {side: on_canvas(image, side) for side in (40, 20, 10)}
+    told = ", ".join(f"{25 / side**2:.0%} of it at {side} pixels" for side in coats)
+    words = f"the same coat at three sizes; a 5x5 kernel covers {told}"
+    return Picture(_draw_sizes, coats, lambda _: words, size=(10, 3.9))
 
 
-def _draw_zooms(fig: Figure, zooms: list[Tensor]) -> None:
-    titles = ("28 px: the collar", "14 px: the chest", "7 px: the coat")
-    for ax, zoom, title in zip(fig.subplots(1, 3), zooms, titles, strict=True):
-        n = len(zoom)
-        corner = (n - 5) // 2 - 0.5, {28: 0, 14: 3, 7: 1}[n] - 0.5
-        ax.imshow(zoom, vmin=0, vmax=255)
-        ax.add_patch(Rectangle(corner, 5, 5, fill=False, lw=5, color=COLOURS["branch5x5"]))
-        ax.set(title=title, xticks=[], yticks=[])
+def on_canvas(image: Tensor, side: int, canvas: int = 40) -> Tensor:
+    """A garment, (1, 28, 28), in the middle of a black canvas, `side` pixels high."""
+    how = dict(size=(side, side), mode="bilinear", antialias=True)
+    first = (canvas - side) // 2
+    around = (first, canvas - side - first) * 2
+    return pad(interpolate(image[None].float(), **how)[0, 0], around)
+
+
+def _draw_sizes(fig: Figure, coats: dict[int, Tensor]) -> None:
+    for ax, (side, image) in zip(fig.subplots(1, 3), coats.items(), strict=True):
+        middle = (len(image) - 5) / 2 - 0.5
+        ax.imshow(image, vmin=0, vmax=255)
+        ax.add_patch(
+            Rectangle((middle, middle), 5, 5, fill=False, lw=4, color=COLOURS["branch5x5"])
+        )
+        ax.set(title=f"{side} pixels: 5x5 is {25 / side**2:.0%}", xticks=[], yticks=[])
 
 
 def show_fields(sides: dict[str, int], image: Tensor) -> Picture:
@@ -73,26 +81,3 @@ def _draw_explosion(fig: Figure, steps: list[tuple[int, int]]) -> None:
         ax.legend(loc="upper left", frameon=False)
         for place, value in zip(places, values, strict=True):
             ax.text(place, value, f"{value:.0f}", ha="center", va="bottom", weight="bold")
-
-
-@torch.no_grad()
-def show_road(linear: nn.Module, bent: nn.Module) -> Picture:
-    """One output value of two modules along the straight road between two random inputs."""
-    start, end = torch.randn(2, 1, 192, 5, 5, generator=torch.Generator().manual_seed(0))
-    road = torch.linspace(0, 1, 41)
-    x = start + road.view(-1, 1, 1, 1) * (end - start)
-    layers = {"without ReLU": linear, "with ReLU": bent}
-    values = {name: layer(x)[:, 0, 2, 2] for name, layer in layers.items()}
-    bends = {name: (y - torch.lerp(y[0], y[-1], road)).abs().max() for name, y in values.items()}
-    told = ", ".join(f"{name}: {bend:.3f}" for name, bend in bends.items())
-    words = f"farthest from the straight line between its ends: {told}"
-    return Picture(_draw_road, (road, values), lambda _: words, size=(8, 3.6))
-
-
-def _draw_road(fig: Figure, data: tuple[Tensor, dict[str, Tensor]]) -> None:
-    ax, (road, values) = fig.add_subplot(), data
-    for (name, y), colour in zip(values.items(), ("before", "after"), strict=True):
-        ax.plot(road, y, lw=4, color=COLOURS[colour], label=name)
-    ax.set(xlabel="from the first input (0) to the second (1)", ylabel="one output value")
-    ax.set_title("Only the ReLU bends the road")
-    ax.legend(frameon=False)

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from inception_edu.data import Dataset, Split
 from inception_edu.data.dataset import mean_and_std
-from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception, Row
+from inception_edu.googlenet import Inception, Row
 from inception_edu.layers import stack
 from inception_edu.lessons.shared import (
     NETWORKS,
@@ -27,7 +27,6 @@ from inception_edu.lessons.shared import (
 from inception_edu.training import Recipe
 from inception_edu.training.recipe import ONE_PASS
 
-WIDTH = 1 / 8
 CANVAS, SIDES = 40, (10, 40)  # pixels: the larger image, and a garment's side in it
 Block = Callable[[int, Row], nn.Module]
 
@@ -45,20 +44,8 @@ BLOCKS: dict[str, Block] = {
     "all 1x1": partial(one_size, k=1),
     "all 3x3": partial(one_size, k=3),
     "all 5x5": partial(one_size, k=5),
-    "Inception": Inception,
+    "Inception": partial(Inception),  # put in like the others: equal seeds, equal stems
 }
-
-
-def nine_blocks(block: Block = Inception) -> GoogLeNet:
-    """The small GoogLeNet at an eighth of its width with `block(c_in, row)` in its nine places."""
-    network = small_googlenet()
-    c_in = network.stem.conv2.conv.out_channels
-    for name, old in list(network.body.named_children()):
-        if isinstance(old, Inception):
-            row = TABLE_1[name].scaled(WIDTH)
-            network.body.set_submodule(name, block(c_in, row))
-            c_in = row.c_out
-    return network
 
 
 def scattered(dataset: Dataset) -> Dataset:
@@ -97,14 +84,14 @@ def shrunk(split: Split, chosen: Tensor, side: int) -> Tensor:
 
 PLAIN = Recipe(steps=430, batch_size=128, precision="float32", shares=1, **ONE_PASS)
 RATES = {  # the learning rate of each, the best of three for the first seed of all
-    f"{name}, lr {lr:g}": Entry("02", partial(nine_blocks, block), replace(PLAIN, lr=lr))
+    f"{name}, lr {lr:g}": Entry("02", partial(small_googlenet, block), replace(PLAIN, lr=lr))
     for name, block in BLOCKS.items()
     for lr in (0.1, 0.2, 0.4)
 }
 FASHION, CANVASES = "Fashion-MNIST", "any size, any place"
 DATA = {FASHION: lambda dataset: dataset, CANVASES: scattered}
 KERNELS = {
-    f"{name}, {data}": Entry("02", partial(nine_blocks, block), PLAIN, prepare=prepare)
+    f"{name}, {data}": Entry("02", partial(small_googlenet, block), PLAIN, prepare=prepare)
     for data, prepare in DATA.items()
     for name, block in BLOCKS.items()
 }
