@@ -1,6 +1,6 @@
 import copy
-import re
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from conftest import solutions_pass
+from inception_edu.cost import layer_table
 from inception_edu.data import Dataset, Split
 from inception_edu.figures import on_page
+from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.lesson_00 import checks as checks, loops, pictures
 from inception_edu.training import train
 
@@ -42,8 +44,7 @@ RIGHT_NETWORKS = {
     "by hand": Weighed,
     "with a pass-through": lambda: flat(nn.Identity(), nn.Linear(28 * 28, 10)),
     "nested": lambda: nn.Sequential(nn.Flatten(1), nn.Sequential(nn.Linear(784, 10))),
-    "as a convolution's size": lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10)),
-    "in float64": lambda: flat(nn.Linear(784, 10)).double().float(),
+    "of a size found later": lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10)),
 }
 WRONG_NETWORKS = {
     "zero": (lambda: 0, "is an nn.Module, such as nn.Sequential(...), got '0'"),
@@ -55,6 +56,7 @@ WRONG_NETWORKS = {
     "one class less": (lambda: flat(nn.Linear(784, 9)), "7,065 parameters"),
     "softmax": (lambda: flat(nn.Linear(784, 10), nn.Softmax(1)), "ends in a softmax"),
     "log_softmax": (lambda: flat(nn.Linear(784, 10), nn.LogSoftmax(1)), "ends in a log_softmax"),
+    "in float64": (lambda: flat(nn.Linear(784, 10)).double(), "must have the same dtype"),
     "relu": (lambda: flat(nn.Linear(784, 10), nn.ReLU()), "ends in a ReLU"),
     "sigmoid": (lambda: flat(nn.Linear(784, 10), nn.Sigmoid()), "ends in a sigmoid"),
 }
@@ -63,7 +65,8 @@ WRONG_NETWORKS = {
 @pytest.mark.parametrize("build", RIGHT_NETWORKS.values(), ids=RIGHT_NETWORKS)
 def test_a_linear_layer_of_any_make_is_right_and_left_as_it_was(build):
     network = build().train()
-    network(torch.zeros(1, 1, 28, 28))
+    if any(map(nn.parameter.is_lazy, network.parameters())):
+        assert checks.exercise_1.judge(network) == ("right", "")
     before = copy.deepcopy(network.state_dict())
     assert checks.exercise_1.judge(network) == ("right", "")
     assert network.training
@@ -122,7 +125,7 @@ def by_hand(model, batches, lr):
             for p in model.parameters():
                 p -= lr * p.grad
                 p.grad = None
-        losses.append(float(loss))
+        losses.append(np.float64(loss.item()))
     model.eval()
     return np.array(losses)
 
@@ -288,3 +291,99 @@ def test_each_task_tells_its_mistakes_apart():
         wrong = loops.mistakes(task)
         told |= {why for why, weights in wrong.items() if not loops.alike(weights, right)}
     assert told == {*wrong} and len(told) >= 10
+
+
+# --- what the lesson shows
+
+
+@pytest.fixture(scope="module")
+def garments():
+    """Forty noisy images of ten classes, each class around a grey of its own."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(40) % 10
+    noise = torch.randint(0, 120, (40, 1, 6, 6), generator=generator)
+    images = (noise + 12 * labels.view(-1, 1, 1, 1)).to(torch.uint8)
+    part = Split(images, labels, (0.5,), (0.25,))
+    classes = ("Coat", *"abcdefgh", "Shirt")
+    return Dataset("tiny", part, part, part, classes, part.mean, part.std)
+
+
+def picture_of(picture, *inches):
+    assert struct.unpack(">II", picture.png[16:24]) == tuple(2 * n for n in on_page(inches))
+    return repr(picture)
+
+
+def test_class_mean_is_the_mean_of_its_class_pixel_by_pixel(garments):
+    means = pictures.class_means(garments.train)
+    assert means.shape == (10, 1, 6, 6) and means.dtype == torch.float64
+    for label in (0, 9):
+        total = torch.zeros(1, 6, 6)
+        for image, of in zip(garments.train.images, garments.train.labels, strict=True):
+            total += image * (of == label)
+        torch.testing.assert_close(means[label].float(), total / 4)
+    assert not torch.allclose(means[0], means[1])
+
+
+def test_nearest_mean_equals_a_direct_loop(garments):
+    means, expected = pictures.class_means(garments.train), []
+    for image in garments.valid.images:
+        gaps = [((image.double() - mean) ** 2).sum().item() for mean in means]
+        expected.append(gaps.index(min(gaps)))
+    assert len(set(expected)) > 5 and expected != garments.valid.labels.tolist()
+    assert pictures.nearest_mean(means, garments.valid).tolist() == expected
+
+
+def test_confusion_counts_true_classes_in_rows_and_answers_in_columns():
+    labels, predicted = torch.tensor([0, 0, 0, 1, 2, 2]), torch.tensor([1, 1, 0, 1, 0, 2])
+    assert pictures.confusion(labels, predicted, 3).tolist() == [[1, 2, 0], [0, 1, 0], [1, 0, 1]]
+
+
+def test_mistakes_among_tops_are_a_share_of_all_mistakes(garments):
+    percent = torch.zeros(10, 10).fill_diagonal_(60.0)
+    percent[0, 9] = percent[9, 0] = 30.0  # coat and shirt
+    percent[0, 1] = percent[1, 2] = 10.0
+    confused = pictures.Confused(garments.classes, torch.zeros(10, 6, 6), percent)
+    assert confused.among_tops == pytest.approx(75)
+
+
+def test_the_confusion_matrix_tells_each_class_and_draws_its_mean_twice(garments):
+    means, labels = pictures.class_means(garments.train), garments.test.labels
+    predicted = torch.where(torch.arange(40) < 10, labels, 9 - labels)  # of each class 1 in 4
+    told = picture_of(pictures.show_confusion(garments, means, predicted), 9.5, 8.25)
+    assert told.splitlines()[1:11] == [f"{name}: 25" for name in garments.classes]
+    assert '"20 of 100 mistakes take one top for another"; 21 images, 10 coll' in told
+    assert "20 labels" in told  # two numbers in each row
+
+
+def test_garments_weights_and_losses_are_told(garments):
+    more = garments.train.images.repeat(2, 1, 1, 1), garments.train.labels.repeat(2)
+    eight = replace(garments, train=Split(*more, garments.mean, garments.std))
+    told = picture_of(pictures.show_garments(eight), 11, 3.3)
+    assert told.startswith("6 images each of Coat, a, b, ")
+    means = pictures.class_means(garments.train)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(36, 10))
+    told = picture_of(pictures.show_weights(network, means, garments.classes), 11, 3)
+    assert "Orange pixels speak for the class" in told and told.startswith("36 weights for each of")
+    told = picture_of(pictures.show_losses([2.4, *[0.5] * 99]), 11, 3.25)
+    assert "loss 2.4 at first, 0.5 at the end" in told
+    assert "falls from 2.4 to 0.5 in 100 steps" in told
+
+
+def test_machine_is_told_in_six_rows(monkeypatch):
+    ran = []
+    monkeypatch.setattr(pictures, "milliseconds", lambda layer, x: ran.append((layer, x)) or 4.0)
+    _, *rows = pictures.machine().rows
+    names = [name for name, _ in rows]
+    assert names[:4] == ["device", "CPU cores", "float32, GMAC/s", "bfloat16, GMAC/s"]
+    assert rows[0][1] == "cpu" and int(rows[1][1]) >= 1 and rows[5][1] in ("float32", "bfloat16")
+    (layer, x), (_, half) = ran
+    assert (x.dtype, half.dtype) == (torch.float32, torch.bfloat16)
+    with torch.no_grad():
+        macs = layer(x).numel() * layer.weight[0].numel()
+    assert rows[2][1] == rows[3][1] == f"{macs / 4e6:.0f}"
+    network = layer_table(GoogLeNet("paper", aux=False), (3, 224, 224)).macs
+    assert rows[4][1] == f"{macs / 4e-3 / network:.0f}"
+
+
+def test_every_folded_solution_passes_its_own_check():
+    solutions_pass("00")

@@ -32,8 +32,8 @@ def check_network(network: nn.Module) -> str | None:
     """Images (n, 1, 28, 28) -> logits (n, 10), by one linear layer; the network stays as it is."""
     if not isinstance(network, nn.Module):
         return f"a network is an nn.Module, such as nn.Sequential(...), got {str(network)[:60]!r}"
+    network(torch.zeros(SHAPES[0]))  # a lazy layer finds its size
     network = copy.deepcopy(network)
-    network(torch.zeros(SHAPES[0]))
     for shape in SHAPES:
         if why := other_network(network, linear, shape):
             known = mistaken_for(network, MISTAKES, shape)
