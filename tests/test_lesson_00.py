@@ -1,6 +1,9 @@
 import copy
+import re
 import struct
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from authoring.notebook import read
 from conftest import solutions_pass
 from inception_edu.cost import layer_table
 from inception_edu.data import Dataset, Split
+from inception_edu.exercises import Exercise
 from inception_edu.figures import on_page
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.lesson_00 import checks as checks, loops, pictures
@@ -383,6 +388,19 @@ def test_machine_is_told_in_six_rows(monkeypatch):
     assert rows[2][1] == rows[3][1] == f"{macs / 4e6:.0f}"
     network = layer_table(GoogLeNet("paper", aux=False), (3, 224, 224)).macs
     assert rows[4][1] == f"{macs / 4e-3 / network:.0f}"
+
+
+def test_what_the_lesson_promises_is_what_later_lessons_keep():
+    (path,) = Path(__file__).parents[1].glob("notebooks/00_*.ipynb")
+    text = "\n".join(cell.source for cell in read(path).cells)
+    promised = dict(re.findall(r"^\| (\d\d) \| `(\w+)`", text, re.M))
+    assert list(promised) == ["00", "01", "02", "03"]
+    kept = {}
+    for lesson in promised:
+        found = vars(import_module(f"inception_edu.lessons.lesson_{lesson}.checks")).values()
+        kept[lesson] = {name for e in found if isinstance(e, Exercise) for name in e.keep}
+    assert [x for x, name in promised.items() if kept[x] and name not in kept[x]] == []
+    assert kept["00"] == {"train"}
 
 
 def test_every_folded_solution_passes_its_own_check():
