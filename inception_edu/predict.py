@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from inception_edu.checks import check_count, check_whole
-from inception_edu.data import normalise
+from inception_edu.data import normalise, read_photo
 from inception_edu.data.photos import middle
 from inception_edu.layers import pair
 from inception_edu.losses import logits_of
@@ -18,6 +19,14 @@ from inception_edu.network import Network
 from inception_edu.training import checkpoints
 from inception_edu.training.devices import pick_device
 from inception_edu.training.evaluation import evaluation_mode
+
+ASSETS = files("inception_edu") / "assets"
+PHOTOS = {  # the photos that come with the package, by what they show
+    "astronaut": "astronaut.jpg",
+    "cat": "chelsea.png",
+    "coffee": "coffee.jpg",
+    "rocket": "rocket.jpg",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +85,17 @@ def load_classifier(checkpoint: str | os.PathLike, *, device: str = "cpu") -> Cl
     resize = data.get("resize", max(h, w))
     size = h if h == w else (h, w)
     return Classifier(model.to(pick_device(device)), classes, mean, std, size, resize)
+
+
+def shipped() -> Classifier:
+    """The network that comes with the package: a small GoogLeNet, trained on CIFAR-10 in colour."""
+    with as_file(ASSETS / "cifar10_small.pt") as path:
+        return load_classifier(path)
+
+
+def shipped_photo(name: str) -> Image.Image:
+    """One of PHOTOS, by what it shows."""
+    return read_photo((ASSETS / "photos" / PHOTOS[name]).read_bytes())
 
 
 def pretrained(name: str = "googlenet", *, device: str = "cpu") -> Classifier:

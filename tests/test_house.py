@@ -21,6 +21,7 @@ ROWS = (  # the rooms of inception_edu/: each may import its own row and those a
     ("predict",),
     ("figures",),
     ("widgets", "exercises"),
+    ("photo_explorer",),
     ("lessons",),
     ("commands", "__main__"),
 )

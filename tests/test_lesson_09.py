@@ -1,13 +1,10 @@
 import hashlib
-import io
 import random
 import struct
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
-import ipywidgets
 import numpy as np
 import pytest
 import torch
@@ -30,9 +27,9 @@ from inception_edu.lessons.lesson_09 import (
     runs as lesson,
     strange_photos,
     transfer_race,
-    upload,
     wrong_inputs,
 )
+from inception_edu.photo_explorer import PhotoExplorer
 from inception_edu.predict import new_head
 from inception_edu.torchvision_weights import to_torchvision
 
@@ -490,7 +487,7 @@ def test_switched_on_the_online_cell_classifies_and_fine_tunes(folders, apart, m
     imagenet, tuned = names["networks"].values()
     assert asked == ["googlenet"] and len(imagenet.classes) == 1000
     assert tuned.classes == apart.classes
-    assert upload.PhotoExplorer(names["networks"], {"cat": lesson.photo("cat")}).message.value == ""
+    assert PhotoExplorer(names["networks"], {"cat": lesson.photo("cat")}).message.value == ""
 
 
 def test_the_own_folder_cell_goes_all_the_way(folders, tmp_path, monkeypatch, capsys):
@@ -587,97 +584,6 @@ def test_the_explorer_moves_and_tells_both_maps(classifier, photos):
         moved(explorer, **{name: value})
         assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((9, 4))[0]
     assert "the rocket is bottom right" in explorer.words
-
-
-# --- upload
-
-
-def content(image, form="JPEG"):
-    buffer = io.BytesIO()
-    image.save(buffer, form)
-    return buffer.getvalue()
-
-
-def files_of(version, **contents):
-    """What FileUpload holds after an upload, in ipywidgets 7 and 8."""
-    if version == 7:
-        return {
-            name: dict(metadata=dict(name=name, size=len(data)), content=data)
-            for name, data in contents.items()
-        }
-    return tuple(
-        dict(
-            name=name,
-            type="image/jpeg",
-            size=len(data),
-            content=memoryview(data),
-            last_modified=datetime(2026, 1, 1, tzinfo=timezone.utc),
-        )
-        for name, data in contents.items()
-    )
-
-
-@pytest.mark.parametrize("version", [7, 8])
-def test_several_files_are_read_and_the_unreadable_named(version, photos):
-    good = content(photos["cat"])
-    value = files_of(version, **{"a.jpg": good, "b.jpg": good[:900], "c.jpg": b"", "d.txt": b"x"})
-    found, failed = upload.read_files(value)
-    assert list(found) == ["a.jpg"] and found["a.jpg"].mode == "RGB"
-    assert [line.split()[0] for line in failed] == ["b.jpg", "c.jpg", "d.txt"]
-    assert "is empty" in failed[1] and "b.jpg could not be decoded" in failed[0]
-
-
-def test_a_large_upload_is_kept_small():
-    big = content(Image.new("RGB", (3000, 2000), "red"))
-    found, _ = upload.read_files(files_of(8, **{"big.jpg": big}))
-    assert found["big.jpg"].size == (640, 427)
-
-
-@pytest.fixture()
-def explorer(classifier, photos):
-    return upload.PhotoExplorer({"mine": classifier}, photos)
-
-
-def give(explorer, **contents):
-    """What happens when the browser hands over files."""
-    version = int(ipywidgets.__version__.split(".")[0])
-    explorer.upload.set_trait("value", files_of(version, **contents))
-
-
-def test_without_an_upload_the_shipped_photos_are_there(explorer):
-    assert explorer.controls["photo"].options == ("astronaut", "cat", "coffee", "rocket")
-    before = explorer.picture.value
-    explorer.controls["photo"].value = "coffee"
-    assert explorer.picture.value != before and explorer.words.startswith("coffee: ")
-    kinds = {type(widget) for widget in explorer.view.children}
-    assert ipywidgets.FileUpload in kinds and ipywidgets.Output not in kinds
-
-
-def test_uploaded_photos_are_shown_and_those_before_stay(explorer, photos):
-    red, blue = (content(Image.new("RGB", (80, 60), colour)) for colour in ("red", "blue"))
-    give(explorer, **{"red.jpg": red, "no <b>.jpg": b"nothing"})
-    assert explorer.controls["photo"].value == "red.jpg" and explorer.words.startswith("red.jpg:")
-    assert "1 photos read" in explorer.said.value
-    assert "left out: no &lt;b&gt;.jpg is in no format" in explorer.said.value
-    give(explorer, **{"blue.jpg": blue})
-    assert list(explorer.photos) == [*photos, "red.jpg", "blue.jpg"]
-    assert explorer.controls["photo"].options == tuple(explorer.photos)
-    assert explorer.controls["photo"].value == "blue.jpg" and explorer.message.value == ""
-
-
-def test_a_file_of_the_same_name_and_other_pixels_is_shown(explorer):
-    red, blue = (content(Image.new("RGB", (80, 60), colour)) for colour in ("red", "blue"))
-    give(explorer, **{"one.jpg": red})
-    before = explorer.picture.value
-    give(explorer, **{"one.jpg": blue})
-    assert explorer.picture.value != before and explorer.message.value == ""
-
-
-def test_an_upload_of_nothing_readable_changes_no_photo(explorer):
-    before = explorer.picture.value
-    give(explorer, **{"a.jpg": b"", "b.jpg": b"x"})
-    assert explorer.picture.value == before and explorer.controls["photo"].value == "astronaut"
-    assert "0 photos read" in explorer.said.value and "a.jpg is empty" in explorer.said.value
 
 
 # --- wrong inputs

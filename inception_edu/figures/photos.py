@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from inception_edu.figures.picture import Picture
 from inception_edu.figures.style import COLOURS
 from inception_edu.files import shown
 from inception_edu.layers import pair
@@ -33,6 +34,15 @@ def look(
     map = class_activation_map(classifier.model, classifier.prepare(photo), label)[0].cpu()
     part = classifier.cut(photo, SIDE / max(pair(classifier.size)))
     return Seen(shown(name), np.asarray(part), map.numpy(), best)
+
+
+def predictions(classifier: Classifier, photos: dict[str, Image.Image], top: int = 4) -> Picture:
+    """Photos by name, each with its `top` classes, and where the first of them is seen."""
+    seen = [
+        look(classifier, photo, name, classifier.most_probable(photo, top))
+        for name, photo in photos.items()
+    ]
+    return Picture(draw_predictions, seen, words, size=size_of(seen))
 
 
 def size_of(seen: list[Seen]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from inception_edu.training.evaluation import Evaluation, evaluate
 from inception_edu.training.history import History
 from inception_edu.training.inference import optimise_for_inference
 from inception_edu.training.loop import fit, print_progress, silent
+from inception_edu.training.plain import train
 from inception_edu.training.recipe import Recipe
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "pick_precision",
     "print_progress",
     "silent",
+    "train",
 ]

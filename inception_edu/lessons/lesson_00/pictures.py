@@ -1,22 +1,170 @@
-"""Lesson 00, start here: what this machine is, and a first look at the data."""
+"""Lesson 00, start here: a look at the data, at what a loop did, and at this machine."""
 
+import math
 import os
-from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from inception_edu.cost import conv_cost, milliseconds
 from inception_edu.data import Dataset, Split
 from inception_edu.display import Table
-from inception_edu.figures import COLOURS, Picture
-from inception_edu.lessons.shared import Reached, reached, words_reached
+from inception_edu.figures import COLOURS, Picture, running_mean
 from inception_edu.training import pick_device, pick_precision
+
+GOOGLENET = 1.582671872  # billion MACs for a photo of 224 x 224 pixels
+TOPS = "T-shirt/top", "Pullover", "Dress", "Coat", "Shirt"  # what is worn above the hips
+SHOWN = 2, 3  # rows and columns of images of a class
+
+
+def show_garments(dataset: Dataset) -> Picture:
+    """The first training images of each class."""
+    split, n = dataset.train, math.prod(SHOWN)
+    images = {
+        name: split.images[split.labels == label][:n, 0]
+        for label, name in enumerate(dataset.classes)
+    }
+    told = f"{n} images each of {', '.join(images)}"
+    return Picture(_draw_garments, images, lambda _: told, size=(11, 3.3))
+
+
+def _draw_garments(fig: Figure, images: dict[str, Tensor]) -> None:
+    for ax, (name, some) in zip(fig.subplots(2, 5).flat, images.items(), strict=True):
+        rows = some.unflatten(0, SHOWN)  # (rows, columns, h, w)
+        mosaic = torch.cat([torch.cat([*row], dim=1) for row in rows])
+        ax.imshow(mosaic, cmap="gray_r", vmin=0, vmax=255)
+        ax.set_title(name)
+        ax.axis("off")
+
+
+def class_means(split: Split) -> Tensor:
+    """The mean image of each class, (classes, c, h, w) float64, from 0 to 255."""
+    classes = range(int(split.labels.max()) + 1)
+    return torch.stack([split.images[split.labels == k].double().mean(0) for k in classes])
+
+
+def nearest_mean(means: Tensor, split: Split) -> Tensor:
+    """Labels (n,): for each image of the split the class whose mean is closest."""
+    return torch.cdist(split.images.double().flatten(1), means.flatten(1)).argmin(1)
+
+
+def show_losses(losses: list[float]) -> Picture:
+    """The loss of each batch, and its running mean."""
+    losses = [float(loss) for loss in losses]
+    return Picture(_draw_losses, losses, _words_losses, size=(11, 3.25))
+
+
+def _draw_losses(fig: Figure, losses: list[float]) -> None:
+    ax, mean = fig.add_subplot(), running_mean(losses, keep=0.8)
+    steps, chance = range(1, len(losses) + 1), math.log(10)
+    ax.plot(steps, losses, color=COLOURS["muted"], lw=0.8, alpha=0.6, label="of each batch")
+    ax.plot(steps, mean, color=COLOURS["before"], lw=2.5, label="running mean")
+    ax.axhline(chance, color=COLOURS["ink"], lw=1, ls="--", label="ln 10, by guessing")
+    ax.set(xlabel="step", ylabel="training loss", xlim=(0, len(losses)))
+    ax.set_ylim(0, 1.1 * max(chance, *mean))
+    ax.set_title(f"The loss falls from {losses[0]:.1f} to {mean[-1]:.1f} in {len(losses)} steps")
+    ax.legend(frameon=False, loc="center right")
+
+
+def _words_losses(losses: list[float]) -> str:
+    return f"loss {losses[0]:.1f} at first, {running_mean(losses, keep=0.8)[-1]:.1f} at the end"
+
+
+def show_weights(network: nn.Module, means: Tensor, classes: tuple[str, ...]) -> Picture:
+    """The linear layer's weights as an image of each class, above the class's mean image."""
+    (weights,) = (p.detach() for p in network.parameters() if p.ndim == 2)  # (classes, pixels)
+    images = weights.view(len(classes), *means.shape[2:]).cpu()
+    told = f"{means[0].numel()} weights for each of {', '.join(classes)}; below, its mean image"
+    data = (classes, means[:, 0], images)
+    return Picture(_draw_weights, data, lambda _: told, size=(11, 3))
+
+
+def _draw_weights(fig: Figure, data: tuple[tuple[str, ...], Tensor, Tensor]) -> None:
+    classes, means, weights = data
+    most, side = weights.abs().quantile(0.995).item(), means.shape[2]
+    below, above = fig.subplots(2, 1)
+    below.imshow(torch.cat([*weights], dim=1), cmap="PuOr_r", vmin=-most, vmax=most)
+    below.set_title("Orange pixels speak for the class, purple ones against it")
+    above.imshow(torch.cat([*means], dim=1), cmap="gray_r", vmin=0, vmax=255)
+    for ax in (below, above):
+        ax.set(xticks=[], yticks=[])
+        for i in range(1, len(classes)):
+            ax.axvline(side * i - 0.5, color="white", lw=4)
+        ax.spines[:].set_visible(False)
+    above.set_xticks([side * (i + 0.5) for i in range(len(classes))], classes, fontsize=11)
+    above.tick_params(length=0)
+
+
+class Confused(NamedTuple):
+    """The mean image of each class, and in percent of each true class what it was taken for."""
+
+    classes: tuple[str, ...]
+    means: Tensor
+    percent: Tensor  # (true, predicted)
+
+    @property
+    def among_tops(self) -> float:
+        """The percentage of all mistakes that take one top for another."""
+        tops = [i for i, name in enumerate(self.classes) if name in TOPS]
+        wrong = self.percent.clone().fill_diagonal_(0)
+        return 100 * (wrong[tops][:, tops].sum() / wrong.sum()).item()
+
+
+def confusion(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:
+    """How often each true class (row) was taken for each class (column), (classes, classes)."""
+    table = torch.zeros(classes, classes, dtype=torch.int64)
+    return table.index_put_((labels, predicted), torch.tensor(1), accumulate=True)
+
+
+def show_confusion(dataset: Dataset, means: Tensor, predicted: Tensor) -> Picture:
+    """What the test images of each class were taken for, beside the classes' mean images."""
+    counts = confusion(dataset.test.labels, predicted, len(dataset.classes)).double()
+    percent = 100 * counts / counts.sum(1, keepdim=True)
+    confused = Confused(dataset.classes, means[:, 0], percent)
+    return Picture(_draw_confusion, confused, _words_confusion, size=(9.5, 8.25))
+
+
+def _draw_confusion(fig: Figure, confused: Confused) -> None:
+    ax, n, percent = fig.add_subplot(), len(confused.classes), confused.percent
+    wrong = percent.clone().fill_diagonal_(0)
+    ax.imshow(wrong, extent=(0, n, n, 0), cmap="Oranges", vmin=0, vmax=1.5 * float(wrong.max()))
+    for i in range(n):
+        ax.fill_between([i, i + 1], i, i + 1, color=COLOURS["after"], alpha=0.5, lw=0)
+        _mean_images(ax, confused.means[i], i)
+        for j in range(n):
+            if value := round(percent[i, j].item()):
+                weight = "bold" if i == j else "normal"
+                place = dict(ha="center", va="center", fontsize=12, weight=weight)
+                ax.text(j + 0.5, i + 0.5, str(value), **place)
+    ax.set_yticks([i + 0.5 for i in range(n)], confused.classes)
+    ax.set_xticks([i + 0.5 for i in range(n)], confused.classes, rotation=40, ha="left")
+    ax.xaxis.tick_top()
+    ax.xaxis.set_label_position("top")
+    ax.set(xlim=(-1.1, n), ylim=(n, -1.1), ylabel="true class, of 100", xlabel="taken for")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(f"{confused.among_tops:.0f} of 100 mistakes take one top for another", pad=14)
+
+
+def _mean_images(ax: Axes, image: Tensor, i: int) -> None:
+    """A class's mean image at the head of its row and of its column."""
+    h, w = image.shape
+    for x, y in ((-1.05, i), (i, -1.05)):
+        ax.imshow(image, extent=(x, x + 1, y + 1, y), cmap="gray_r", vmin=0, vmax=255)
+
+
+def _words_confusion(confused: Confused) -> str:
+    right = confused.percent.diagonal().tolist()
+    lines = ["of 100 test images of each class are recognised:"]
+    lines += [f"{name}: {n:.0f}" for name, n in zip(confused.classes, right, strict=True)]
+    return "\n".join(lines)
 
 
 def gmacs_per_second(dtype: torch.dtype) -> float:
-    """Thousand million MACs a second that block 3a's 3x3 convolution does here, on 16 images."""
+    """Billion MACs a second that block 3a's 3x3 convolution does here, on 16 images."""
     c_in, c_out, k, side, n = 96, 128, 3, 28, 16
     place = dict(dtype=dtype, device=pick_device())
     layer = nn.Conv2d(c_in, c_out, k, padding=k // 2, bias=False, **place)
@@ -30,92 +178,6 @@ def machine() -> Table:
     speeds = {name: gmacs_per_second(getattr(torch, name)) for name in ("float32", "bfloat16")}
     rows = [("this machine", ""), ("device", device), ("CPU cores", os.cpu_count())]
     rows += [(f"{name}, GMAC/s", f"{speed:.0f}") for name, speed in speeds.items()]
+    photos = speeds["float32"] / GOOGLENET
+    rows += [("photos a second through GoogLeNet at that speed, in float32", f"{photos:.0f}")]
     return Table([*rows, ("training will use", pick_precision(device))])
-
-
-def show_garments(dataset: Dataset, per_class: int = 9) -> Picture:
-    """The first training images of each class, a row of them for each class."""
-    split = dataset.train
-    rows = {name: images[:per_class, 0] for name, images in by_class(split, dataset.classes)}
-
-    told = f"{per_class} images each of {', '.join(rows)}"
-    return Picture(_draw_rows, rows, lambda _: told, size=(9, 8))
-
-
-def _draw_rows(fig: Figure, rows: dict[str, Tensor]) -> None:
-    ax, h = fig.add_subplot(), next(iter(rows.values())).shape[1]
-    mosaic = torch.cat([torch.cat(list(images), dim=1) for images in rows.values()])
-    ax.imshow(mosaic, vmin=0, vmax=255)
-    ax.set_yticks([h * (i + 0.5) for i in range(len(rows))], rows)
-    ax.set(xticks=[], title="Ten classes, and the tops share an outline")
-    ax.tick_params(length=0)
-
-
-def promise() -> Picture:
-    """Accuracy against training seconds, for the networks that the first lessons train."""
-    return Picture(_draw_promise, reached("02"), words_reached, size=(8, 4))
-
-
-def _draw_promise(fig: Figure, networks: list[Reached]) -> None:
-    ax = fig.add_subplot()
-    for i, r in enumerate(networks):
-        where = (r.seconds, 100 * r.accuracy)
-        ax.errorbar(*where, 100 * r.spread, fmt="o", color=COLOURS["after"], markersize=12)
-        inwards, above = (-1 if r.seconds > 30 else 1), (18 if i % 2 else -18)
-        side = "left" if inwards > 0 else "right"
-        place = dict(textcoords="offset points", va="center", ha=side)
-        ax.annotate(r.name, where, (8 * inwards, above), **place)
-    best = max(networks, key=lambda r: r.accuracy)
-    title = f"{100 * best.accuracy:.1f} % in {best.seconds:.0f} seconds, without a GPU"
-    ax.set(xlabel="seconds to train on 2 CPU cores", ylabel="test accuracy, %", title=title)
-    ax.margins(x=0.1, y=0.25)
-    ax.set_xlim(left=-2)
-
-
-def by_class(split: Split, classes: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:
-    """Each class's name and its images (n, c, h, w)."""
-    for label, name in enumerate(classes):
-        yield name, split.images[split.labels == label]
-
-
-def average_images(dataset: Dataset) -> Tensor:
-    """The mean training image of each class, (classes, c, h, w) float64 from 0 to 255."""
-    return torch.stack(
-        [images.double().mean(0) for _, images in by_class(dataset.train, dataset.classes)]
-    )
-
-
-def show_averages(dataset: Dataset, averages: Tensor) -> Picture:
-    """The average garments, and the pairs that lie closest to each other."""
-    names, k = dataset.classes, len(dataset.classes)
-    gaps = torch.cdist(averages.flatten(1), averages.flatten(1)).div(averages[0].numel() ** 0.5)
-    pairs = sorted((gaps[i, j].item(), names[i], names[j]) for i in range(k) for j in range(i))
-    lines = [f"{a} and {b}: {gap:.1f} grey levels a pixel" for gap, a, b in pairs[:4]]
-    data = dict(zip(names, averages[:, 0], strict=True))
-    told = "closest pairs of average garments\n" + "\n".join(lines)
-    return Picture(_draw_averages, data, lambda _: told, size=(9, 4))
-
-
-def _draw_averages(fig: Figure, averages: dict[str, Tensor]) -> None:
-    for ax, (name, image) in zip(fig.subplots(2, 5).flat, averages.items(), strict=True):
-        ax.imshow(image, vmin=0, vmax=255)
-        ax.set_title(name, fontsize=13)
-        ax.axis("off")
-
-
-def nearest_average(averages: Tensor, split: Split) -> Tensor:
-    """Labels (n,): for each image of the split the class whose average is closest."""
-    return torch.cdist(split.images.double().flatten(1), averages.flatten(1)).argmin(1)
-
-
-def confused_pairs(
-    labels: Tensor, predicted: Tensor, classes: tuple[str, ...], n: int = 5
-) -> Table:
-    """The `n` kinds of mistake made most often, with how often each was made."""
-    table = torch.zeros(len(classes), len(classes), dtype=torch.int64)
-    table.index_put_((labels, predicted), torch.tensor(1), accumulate=True).fill_diagonal_(0)
-    order = table.flatten().argsort(descending=True, stable=True)[:n].tolist()
-    pairs = [divmod(place, len(classes)) for place in order]
-    rows = [(classes[a], classes[b], int(table[a, b])) for a, b in pairs]
-    told = f"the commonest mistakes, of {len(labels):,} pictures"
-    return Table([("true class", "taken for", "pictures"), *rows], left=2, bold=[0], caption=told)

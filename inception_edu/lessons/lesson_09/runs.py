@@ -1,40 +1,27 @@
 """Lesson 09, your own photos: four shipped photos, a folder of crops of them, and fine-tuning."""
 
 from dataclasses import replace
-from importlib.resources import as_file
 from pathlib import Path
 
 import torch
 from PIL import Image
 
-from inception_edu.data import Dataset, read_photo
-from inception_edu.lessons.shared import ASSETS
-from inception_edu.predict import Classifier, load_classifier, new_head
+from inception_edu.data import Dataset
+from inception_edu.predict import (
+    PHOTOS as PHOTOS,
+    Classifier,
+    new_head,
+    shipped as shipped,
+    shipped_photo as photo,
+)
 from inception_edu.training import History, fit, silent
 from inception_edu.training.recipe import Recipe
 
-PHOTOS = {  # class -> its only photo
-    "astronaut": "astronaut.jpg",
-    "cat": "chelsea.png",
-    "coffee": "coffee.jpg",
-    "rocket": "rocket.jpg",
-}
 LEFT, RIGHT, WHOLE = (0.0, 0.6), (0.6, 1.0), (0.0, 1.0)  # parts of a photo's width
 SMALLEST, SAVED = 56, 48  # pixels: the smallest side of a crop, the side of every file
 RECIPE = Recipe(
     steps=60, batch_size=16, lr=0.05, weight_decay=2e-4, precision="float32", validate_every=10
 )
-
-
-def photo(name: str) -> Image.Image:
-    """The shipped photo of a class."""
-    return read_photo((ASSETS / "photos" / PHOTOS[name]).read_bytes())
-
-
-def shipped() -> Classifier:
-    """What the series ships: a GoogLeNet of 1/8 width, trained on CIFAR-10 in colour."""
-    with as_file(ASSETS / "cifar10_small.pt") as path:
-        return load_classifier(path)
 
 
 def crop(whole: Image.Image, part: tuple[float, float], generator: torch.Generator) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Lesson 09: any photo, uploaded or shipped, through any network; what cannot be read is named."""
+"""Any photo, uploaded or shipped, through any network; what cannot be read is named."""
 
 import html
 from collections.abc import Iterable, Mapping
@@ -38,17 +38,17 @@ def read_files(value: Mapping | Iterable[Mapping]) -> tuple[dict[str, Image.Imag
 
 
 class PhotoExplorer(Explorer):
-    """Choose a network and a photo, or upload some: probabilities, and where the first comes from.
+    """Choose a photo, or upload some, and a network where there are several: probabilities, and
+    where in the photo the highest comes from.
 
     Photos that were there stay; an upload of the same name replaces its own kind only.
     """
 
     def __init__(self, networks: dict[str, Classifier], photos: dict[str, Image.Image]) -> None:
         self.networks, self.photos = networks, dict(photos)
-        controls = {
-            "network": choices(list(networks), value=list(networks)[-1]),
-            "photo": choices(list(photos)),
-        }
+        controls = {"photo": choices(list(photos))}
+        if len(networks) > 1:
+            controls = {"network": choices(list(networks), value=list(networks)[-1]), **controls}
         title = "What does the network say of this photo, and where does it look?"
         super().__init__(
             controls,
@@ -66,8 +66,9 @@ class PhotoExplorer(Explorer):
         self.view.children = (heading, self.upload, self.said, *rest)
         self.upload.observe(self._on_upload, names="value")
 
-    def _look(self, network: str, photo: str) -> list[Seen]:
-        classifier, picture = self.networks[network], self.photos[photo]
+    def _look(self, photo: str, network: str | None = None) -> list[Seen]:
+        classifier = self.networks[network or next(iter(self.networks))]
+        picture = self.photos[photo]
         return [look(classifier, picture, photo, classifier.most_probable(picture, TOP))]
 
     def _on_upload(self, change: object) -> None:
