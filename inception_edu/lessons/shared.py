@@ -140,11 +140,6 @@ def table_reached(networks: list[Reached], *, bold: Iterable[int] = ()) -> Table
     return Table(rows, bold=bold, caption="Fashion-MNIST, measured on {}; {}".format(*where))
 
 
-def words_reached(networks: list[Reached]) -> str:
-    """The running table as text."""
-    return repr(table_reached(networks))
-
-
 def running_table(lesson: str) -> Table:
     """The networks trained up to a lesson, with what they cost and reached; its own are bold."""
     networks = reached(lesson)
