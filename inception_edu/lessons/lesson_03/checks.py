@@ -89,7 +89,9 @@ def misfit(error: str) -> str:
         return ""
     line = next((row.strip() for row in error.splitlines() if "mismatch" in row), error)
     kernel = "3, 3]" in line and "5, 5]" in line
-    advice = "the argument k5 is the kernel of that branch" if kernel else "compare both state_dicts"
+    advice = (
+        "the argument k5 is the kernel of that branch" if kernel else "compare both state_dicts"
+    )
     return f"the weights do not fit: {line} ({advice})"
 
 
@@ -118,9 +120,7 @@ def difference(network: nn.Module, given: nn.Module) -> str:
     """What may be behind other logits."""
     own, other = (sorted(v.double().sum().item() for v in n.parameters()) for n in (network, given))
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    if len(own) != len(other) or any(
-        abs(a - b) > 1e-3 for a, b in zip(own, other, strict=True)
-    ):
+    if len(own) != len(other) or any(abs(a - b) > 1e-3 for a, b in zip(own, other, strict=True)):
         return "its weights are not torchvision's"
     if any(bool((norm.running_var == 1).all()) for norm in norms):
         return (
@@ -137,9 +137,7 @@ def difference(network: nn.Module, given: nn.Module) -> str:
     return "the weights are torchvision's, but some stand in another one's place"
 
 
-exercise_1 = Exercise(
-    "1", check_googlenet, lesson="03", keep="GoogLeNet", ours=plain.GoogLeNet
-)
+exercise_1 = Exercise("1", check_googlenet, lesson="03", keep="GoogLeNet", ours=plain.GoogLeNet)
 exercise_2 = Exercise("2", check_head_weights)
 exercise_3 = Exercise("3", check_same_network, ours=proof.same_network)
 exercise_4 = Exercise("4", {"suspects": check_suspects, "column": check_column})

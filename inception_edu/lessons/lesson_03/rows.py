@@ -4,6 +4,7 @@ A network of any make is run once on the meta device, and every operation is not
 nothing is asked of names, of the order of declaration, or of how layers are grouped.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -14,6 +15,8 @@ from inception_edu.display import Table
 from inception_edu.googlenet import TABLE_1
 
 COMPUTED = [name for name in TABLE_1 if name not in ("dropout", "softmax")]  # those change no shape
+Build = Callable[..., nn.Module]
+OVER_ANY_GRID = ": take the mean over whatever grid there is"
 POOLS = ("max_pool2d_with_indices", "avg_pool2d", "mean", "_adaptive_avg_pool2d")
 LINEAR = ("addmm", "mm", "linear")
 
