@@ -40,8 +40,7 @@ def whole(title: str, network: nn.Module, shape: tuple[int, int, int]) -> Pictur
 
     Raises ValueError, with the reason, for one whose calls depend on what it computes.
     """
-    found = stages(title, network, shape)
-    rows = wrapped(found)
+    rows = wrapped(stages(title, network, shape))
     high = sum(_height(row) for row in rows)
     return Picture(_draw, (title, rows), _words, size=(11, 0.46 * high + 0.4))
 
@@ -49,30 +48,30 @@ def whole(title: str, network: nn.Module, shape: tuple[int, int, int]) -> Pictur
 def stages(title: str, network: nn.Module, shape: tuple[int, int, int]) -> list[Stage]:
     """The layers and blocks of a network in the order they run."""
     layout, last, first = traced(title, network, shape)
-    found = []
+    inside = []
     for node in layout.series(last, first):
         inputs, c_h_w = node.all_input_nodes, tuple(node.meta["tensor_meta"].shape[1:])
         if len(inputs) > 1:
             ends = [layout.series(branch, layout.gates[node]) for branch in inputs]
             branches = [(_colour(end, i), _boxes(end, layout)) for i, end in enumerate(ends)]
-            found.append(Stage(_name(sum(ends, [])), branches, (*c_h_w[1:], c_h_w[0])))
+            inside.append(Stage(_name(sum(ends, [])), branches, (*c_h_w[1:], c_h_w[0])))
         elif boxes := _boxes([node], layout):
-            found.append(Stage(_name([node]), [(COLOURS["after"], boxes)], (*c_h_w[1:], c_h_w[0])))
-    return found
+            inside.append(Stage(_name([node]), [(COLOURS["after"], boxes)], (*c_h_w[1:], c_h_w[0])))
+    return inside
 
 
 def _boxes(nodes: list[fx.Node], layout: Layout) -> list[Box]:
     """The boxes of nodes in a row; a fork within a branch is one box."""
-    found = []
+    boxes = []
     for node in nodes:
         if len(node.all_input_nodes) > 1:
             ends = [layout.series(b, layout.gates[node]) for b in node.all_input_nodes]
             fork = [text for end in ends for text, _ in _boxes(end, layout)]
-            found.append(("|".join(fork), True))
+            boxes.append(("|".join(fork), True))
         elif text := label(node, layout.modules):
             layer = layout.modules.get(node.target)
-            found.append((text.partition(",")[0], isinstance(layer, (nn.Conv2d, nn.Linear))))
-    return found
+            boxes.append((text.partition(",")[0], isinstance(layer, (nn.Conv2d, nn.Linear))))
+    return boxes
 
 
 def _name(nodes: list[fx.Node]) -> str:
@@ -90,10 +89,10 @@ def _colour(nodes: list[fx.Node], i: int) -> str:
     return COLOURS[named[0] if named else BRANCHES[i % len(BRANCHES)]]
 
 
-def wrapped(found: list[Stage]) -> list[list[Stage]]:
+def wrapped(stages: list[Stage]) -> list[list[Stage]]:
     """The stages in rows: a new one where the last is full, or where its blocks' grid shrinks."""
     rows, sides = [[]], []
-    for stage in found:
+    for stage in stages:
         block, blocks = len(stage.branches) > 1, [s for s in rows[-1] if len(s.branches) > 1]
         shrunk = block and len(blocks) > 1 and sides[-1] < blocks[0].output[0]
         if shrunk or sum(s.width for s in [*rows[-1], stage]) > ROW:

@@ -48,13 +48,13 @@ def look(network: Network, name: str, side: int) -> Block:
         before.append(body[part])
     image = torch.empty(1, network.arguments["in_channels"], side, side, device="meta")
     x = nn.Sequential(*before)(image)
-    found = {}
+    branches = {}
     for branch, layers in body[name].items():
         macs = layer_table(layers, tuple(x.shape[1:])).macs
         weights = sum(p.numel() for p in layers.parameters() if p.ndim > 1)
         field = receptive_field(*before, layers).size[0]
-        found[branch] = Branch(layers(x).shape[1], weights, macs, field)
-    return Block(name, side, tuple(x.shape[1:]), tuple(body[name](x).shape[1:]), found)
+        branches[branch] = Branch(layers(x).shape[1], weights, macs, field)
+    return Block(name, side, tuple(x.shape[1:]), tuple(body[name](x).shape[1:]), branches)
 
 
 def words(block: Block) -> str:
@@ -80,8 +80,10 @@ def _draw(fig: Figure, block: Block) -> None:
             va="center",
             weight="bold",
         )
-    dearest = max(block.branches, key=lambda name: block.branches[name].macs)
-    bars.set(xlabel="million MACs", title=f"{block.name}: the {LABELS[dearest]} branch costs most")
+    costliest = max(block.branches, key=lambda name: block.branches[name].macs)
+    bars.set(
+        xlabel="million MACs", title=f"{block.name}: the {LABELS[costliest]} branch costs most"
+    )
     bars.margins(x=0.2)
     bars.invert_yaxis()
     centre = block.side / 2

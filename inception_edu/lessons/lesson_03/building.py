@@ -55,7 +55,8 @@ def other_rows(build: Build, setting: dict) -> str | None:
         return why
     if not isinstance(out, Tensor):
         return f"it returns {type(out).__name__}, expected the logits alone, a tensor"
-    if strangers := [w for w in recorder.weights if not _registered(w, network)]:
+    weights = (layer[0] for part in recorder.parts for layer in part.layers)
+    if strangers := [w for w in weights if w.ndim == 4 and not _registered(w, network)]:
         return (
             f"it computes with {len(strangers)} convolutions that its parameters() do not list: "
             "keep layers in nn.Sequential, nn.ModuleList or nn.ModuleDict, not in a Python list"

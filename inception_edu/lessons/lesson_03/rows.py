@@ -1,4 +1,4 @@
-"""Lesson 03: the rows of Table 1 found again in any network, by what it computes.
+"""Lesson 03: the rows of Table 1 computed again in any network, by what it computes.
 
 A network of any make is run once on the meta device, and every operation is noted as it happens:
 nothing is asked of names, of the order of declaration, or of how layers are grouped.
@@ -23,12 +23,12 @@ LINEAR = ("addmm", "mm", "linear")
 
 @dataclass
 class Part:
-    """A row of the table as a network computes it: what kind it is, what leaves it (h, w, c), and
-    its convolutions' weights, biases, norms and activations."""
+    """A row of the table as a network computes it: what kind it is, what leaves it (h, w, c), the
+    tensors of each of its layers (weight, bias, and those of its norm), and the rest counted."""
 
     kind: str
     output: tuple[int, int, int] = (1, 1, 0)
-    weights: list[tuple[int, ...]] = field(default_factory=list)
+    layers: list[list[Tensor]] = field(default_factory=list)
     biases: int = 0
     norms: int = 0
     relus: int = 0
@@ -36,14 +36,18 @@ class Part:
     window: int = 0  # of a max pool
     rounds_up: bool = False  # whether its last window reaches over the edge
 
+    @property
+    def weights(self) -> list[tuple[int, ...]]:
+        """The shape of each layer's weight."""
+        return [tuple(layer[0].shape) for layer in self.layers]
+
 
 class Recorder(TorchDispatchMode):
-    """Notes the parts of a network while it runs, and the weights of its convolutions."""
+    """Notes the parts of a network while it runs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[Part] = []
-        self.weights: list[Tensor] = []  # of its convolutions
         self.strange: set[str] = set()  # what a GoogLeNet does not do
         self.entering: Tensor | None = None  # what the last linear layer takes
         self._open: Part | None = None  # convolutions since the last row ended
@@ -62,7 +66,7 @@ class Recorder(TorchDispatchMode):
         elif name in LINEAR and len(shape) == 2:
             self._linear(name, shape, args)
         elif "batch_norm" in name:
-            self._grow().norms += 1
+            self._norm(args)
         elif name.startswith(("relu", "clamp", "threshold", "maximum")):
             self._relu()
         elif name.startswith(("pow", "avg_pool3d", "_softmax", "_log_softmax")):
@@ -76,10 +80,15 @@ class Recorder(TorchDispatchMode):
     def _convolution(self, shape: tuple[int, ...], args: tuple) -> None:
         part, weight = self._grow(), args[1]
         part.output = _hwc(shape)
-        part.weights.append(tuple(weight.shape))
+        part.layers.append([value for value in args[1:3] if value is not None])
         part.biases += args[2] is not None
         part.macs += weight.numel() * shape[2] * shape[3]
-        self.weights.append(weight)
+
+    def _norm(self, args: tuple) -> None:
+        part = self._grow()
+        part.norms += 1
+        if part.layers:
+            part.layers[-1] += [value for value in args[1:3] if value is not None]
 
     def _relu(self) -> None:
         if self._open or not self.parts:
@@ -93,8 +102,8 @@ class Recorder(TorchDispatchMode):
         self.parts.append(part)
 
     def _pool(self, name: str, shape: tuple[int, ...], args: tuple) -> None:
-        before = _hwc(args[0].shape)
-        if _hwc(shape)[:2] == before[:2] and before[:2] != (1, 1):
+        strides = (args[2] if len(args) > 2 else []) or args[1]
+        if name.startswith("max") and max(strides) == 1:
             return  # the pool in a block
         if self._open:
             self._end("convolution", (1, self._open.output[2], *self._open.output[:2]))
@@ -111,9 +120,9 @@ class Recorder(TorchDispatchMode):
             self._end("convolution", (1, self._open.output[2], *self._open.output[:2]))
         self.entering = args[1 if name == "addmm" else 0]
         bias, weight = (args[0], args[2]) if name == "addmm" else (None, args[1])
-        sizes = tuple(weight.shape)[:: 1 if name == "linear" else -1]
-        part = Part("linear", (1, 1, shape[1]), [sizes], int(bias is not None))
-        part.macs = sizes[0] * sizes[1]
+        weight = weight if name == "linear" else weight.t()  # a view of the network's own
+        layer = [weight] + [bias] * (bias is not None)
+        part = Part("linear", (1, 1, shape[1]), [layer], len(layer) - 1, macs=weight.numel())
         self.parts.append(part)
 
 
@@ -139,10 +148,12 @@ def recorded(network: nn.Module, side: int = 224) -> tuple[Recorder, Tensor]:
 def beside_table_1(network: nn.Module) -> Table:
     """What leaves every row of Table 1 in a network on the meta device, beside what is printed."""
     parts = recorded(network.eval())[0].parts
-    found = {name: part.output for name, part in zip(COMPUTED, parts, strict=False)}
-    found["dropout"], found["softmax"] = found.get("avgpool"), found.get("linear")
+    computed = {name: part.output for name, part in zip(COMPUTED, parts, strict=False)}
+    computed["dropout"], computed["softmax"] = computed.get("avgpool"), computed.get("linear")
     rows = [("row", "type", "computed", "printed", "")]
     for name, row in TABLE_1.items():
-        got, printed = ("x".join(map(str, s)) if s else "" for s in (found.get(name), row.output))
+        got, printed = (
+            "x".join(map(str, s)) if s else "" for s in (computed.get(name), row.output)
+        )
         rows.append((name, row.type, got, printed, "equal" if got == printed else "DIFFERS"))
     return Table(rows, left=2)

@@ -56,22 +56,22 @@ def beside_the_paper(paper: Network) -> Table:
 
 def by_formula() -> tuple[int, int]:
     """Parameters and MACs of Table 1's network at 224 x 224, by lesson 01's formula alone."""
-    found, c_in = [], 3
+    layers, c_in = [], 3
     for name, row in TABLE_1.items():
         size, bias = row.output[:2], dict(bias=True)
         if name == "conv1":
-            found.append(conv_cost(c_in, row.output[2], row.patch, 224, stride=row.stride, **bias))
+            layers.append(conv_cost(c_in, row.output[2], row.patch, 224, stride=row.stride, **bias))
         elif row.depth == 2:
             pairs = (row.n3x3_reduce, row.n3x3, 3), (row.n5x5_reduce, row.n5x5, 5)
             for reduce, c_out, k in (pair for pair in pairs if pair[0]):
-                found.append(conv_cost(c_in, reduce, 1, size, **bias))
-                found.append(conv_cost(reduce, c_out, k, size, **bias))
+                layers.append(conv_cost(c_in, reduce, 1, size, **bias))
+                layers.append(conv_cost(reduce, c_out, k, size, **bias))
             for c_out in filter(None, (row.n1x1, row.pool_proj)):
-                found.append(conv_cost(c_in, c_out, 1, size, **bias))
+                layers.append(conv_cost(c_in, c_out, 1, size, **bias))
         elif row.type == "linear":
-            found.append(conv_cost(c_in, row.output[2], 1, 1, **bias))
+            layers.append(conv_cost(c_in, row.output[2], 1, 1, **bias))
         c_in = row.output[2]
-    return total(found, 0), total(found, 1)
+    return total(layers, 0), total(layers, 1)
 
 
 def printed_per_place() -> Table:
@@ -108,20 +108,20 @@ def readings_of(name: str, c_in: int, most: int = 3) -> Table:
     readings nearest to both printed numbers."""
     row = TABLE_1[name]
     printed = float(row.params.removesuffix("K")), float(row.ops.removesuffix("M"))
-    found = {(f"{name} as its row says", ""): _block_cost(row, c_in)}
+    cost = {(f"{name} as its row says", ""): _block_cost(row, c_in)}
     for column, words in COLUMNS.items():
         others = {getattr(r, column) for r in TABLE_1.values() if r.type == "inception"}
         for value in sorted(others - {getattr(row, column)}):
             reading = f"{value} instead of {getattr(row, column)}"
-            found[words, reading] = _block_cost(row._replace(**{column: value}), c_in)
+            cost[words, reading] = _block_cost(row._replace(**{column: value}), c_in)
 
     def far(case: tuple[str, str]) -> float:
-        return sum(abs(a / b - 1) for a, b in zip(found[case], printed, strict=True))
+        return sum(abs(a / b - 1) for a, b in zip(cost[case], printed, strict=True))
 
-    nearest = sorted(list(found)[1:], key=far)[:most]
+    nearest = sorted(list(cost)[1:], key=far)[:most]
     rows = [("width", "reading", "K", "M")]
-    for case in [next(iter(found)), *nearest]:
-        rows.append((*case, f"{found[case][0]:.1f}", f"{found[case][1]:.1f}"))
+    for case in [next(iter(cost)), *nearest]:
+        rows.append((*case, f"{cost[case][0]:.1f}", f"{cost[case][1]:.1f}"))
     rows.append(("printed in Table 1", "", f"{printed[0]:g}", f"{printed[1]:g}"))
     return Table(rows, left=2, bold=[1])
 
