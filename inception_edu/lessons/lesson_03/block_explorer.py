@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import nn
 
-from inception_edu.cost import layer_table, receptive_field, text_table
+from inception_edu.cost import layer_macs, receptive_field, text_table
 from inception_edu.data.photos import middle, read_photo
 from inception_edu.figures import COLOURS
-from inception_edu.layers import Concat
+from inception_edu.layers import Concat, channels
 from inception_edu.lessons.shared import ASSETS
 from inception_edu.network import Network
 from inception_edu.widgets import Explorer, choices
@@ -43,18 +43,25 @@ class Block(NamedTuple):
 
 def look(network: Network, name: str, side: int) -> Block:
     """Block `name` of a network on the meta device: everything by closed form."""
-    before, body = [network.stem], dict(network.body.named_children())
-    for part in list(body)[: list(body).index(name)]:
-        before.append(body[part])
-    image = torch.empty(1, network.arguments["in_channels"], side, side, device="meta")
-    x = nn.Sequential(*before)(image)
-    branches = {}
-    for branch, layers in body[name].items():
-        macs = layer_table(layers, tuple(x.shape[1:])).macs
-        weights = sum(p.numel() for p in layers.parameters() if p.ndim > 1)
+    x = torch.empty(1, network.arguments["in_channels"], side, side, device="meta")
+    x, before = network.stem(x), [network.stem]
+    for other, part in network.body.named_children():
+        if other == name:
+            break
+        before.append(part)
+        if isinstance(part, Concat):  # which keeps the grid
+            x = x[:, :1].expand(1, channels(part, x.shape[1]), *x.shape[2:])
+        else:
+            x = part(x)
+    enters, branches = tuple(x.shape[1:]), {}
+    for branch, layers in network.body.get_submodule(name).items():
+        convs = [m for m in layers.modules() if isinstance(m, nn.Conv2d)]
+        macs = sum(layer_macs(conv, enters) for conv in convs)
+        weights = sum(conv.weight.numel() for conv in convs)
         field = receptive_field(*before, layers).size[0]
-        branches[branch] = Branch(layers(x).shape[1], weights, macs, field)
-    return Block(name, side, tuple(x.shape[1:]), tuple(body[name](x).shape[1:]), branches)
+        branches[branch] = Branch(convs[-1].out_channels, weights, macs, field)
+    leaves = sum(branch.channels for branch in branches.values()), *enters[1:]
+    return Block(name, side, enters, leaves, branches)
 
 
 def words(block: Block) -> str:
@@ -96,7 +103,7 @@ def _draw(fig: Figure, block: Block) -> None:
     widest = max(branch.field for branch in block.branches.values())
     half = 0.54 * max(widest, block.side)
     image.set(xlim=(centre - half, centre + half), ylim=(centre - half, centre + half))
-    image.set(aspect="equal", xlabel=f"pixels; the image has {block.side}", yticks=[])
+    image.set(aspect="equal", xlabel="pixels", xticks=[0, block.side], yticks=[])
     image.spines["left"].set_visible(False)
     image.set_title(f"It sees up to {widest} px")
 
