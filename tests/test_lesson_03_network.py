@@ -263,6 +263,23 @@ WRONG = {
         changed(second=lambda s, c, row, norm: Walked.second(s, 32, row, norm)),
         "its pass stops in row conv2",
     ),
+    "two blocks are one": (
+        changed(
+            block=lambda s, name, c, row, norm, k5: (
+                s.__dict__.setdefault("shared", Walked.block(s, name, c, row, norm, k5))
+                if name in ("4b", "4c")
+                else Walked.block(s, name, c, row, norm, k5)
+            )
+        ),
+        "row 4c has",
+    ),
+    "a layer too many": (
+        changed(
+            forward=lambda s, x: Walked.forward(s, x),
+            holder=lambda s: setattr(s, "idle", nn.Linear(3, 3)) or nn.ModuleList(),
+        ),
+        "it has 6,998,564 parameters, expected 6,998,552: some of its layers are not used",
+    ),
     "returns nothing": (changed(forward=lambda s, x: print(end="")), "it returns NoneType"),
     "a table": (lambda **setting: dict(TABLE_1), "must make an nn.Module, got"),
     "the package's": (

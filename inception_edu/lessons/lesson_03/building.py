@@ -3,6 +3,8 @@
 Its rows are compared one by one, which names the mistake; then what it computes.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 
@@ -41,18 +43,13 @@ def check_googlenet(build: Build) -> str | None:
 def other_rows(build: Build, setting: dict) -> str | None:
     """The first row of Table 1 in which a network differs, found on the meta device."""
     with torch.device("meta"):
-        network, right = build(**setting), plain.GoogLeNet(**setting).eval()
+        network = build(**setting)
     if not isinstance(network, nn.Module):
         return f"calling the class must make an nn.Module, got {str(network)[:60]!r}"
     try:
         recorder, out = recorded(network.eval())
     except (RuntimeError, ValueError, IndexError) as error:
-        if (why := first_difference(error.recorder.parts, right, begun=True)) is None:
-            before = error.recorder.parts
-            row, c = [*COMPUTED, "softmax"][len(before)], before[-1].output[2] if before else 3
-            advice = ADVICE.get(row, f": {c} channels enter it")
-            why = f"its pass stops in row {row} ({error}){advice}"
-        return why
+        return stopped(error, expected(**setting))
     if not isinstance(out, Tensor):
         return f"it returns {type(out).__name__}, expected the logits alone, a tensor"
     weights = (layer[0] for part in recorder.parts for layer in part.layers)
@@ -62,26 +59,45 @@ def other_rows(build: Build, setting: dict) -> str | None:
             "keep layers in nn.Sequential, nn.ModuleList or nn.ModuleDict, not in a Python list"
         )
     classes = setting.get("num_classes", 1000)
-    if why := first_difference(recorder.parts, right):
+    if why := first_difference(recorder.parts, expected(**setting)):
         return why
     if out.shape != (1, classes):
         return f"it returns shape {tuple(out.shape)}, expected (1, {classes})"
-    count, wanted = (sum(p.numel() for p in n.parameters()) for n in (network, right))
+    count = sum(p.numel() for p in network.parameters())
+    wanted = sum(t.numel() for p in expected(**setting) for layer in p.layers for t in layer)
     if count != wanted:
-        return f"it has {count:,} parameters, expected {wanted:,}: some of its layers are not used"
+        why = "are not used" if count > wanted else "share their weights"
+        return f"it has {count:,} parameters, expected {wanted:,}: some of its layers {why}"
     return None
+
+
+def stopped(error: Exception, right: list[Part]) -> str:
+    """Where a network's pass has ended with an error, unless an earlier row is wrong."""
+    before = error.recorder.parts
+    if why := first_difference(before, right, begun=True):
+        return why
+    row = [*COMPUTED, "softmax"][min(len(before), len(COMPUTED))]
+    advice = ADVICE.get(row, f": {before[-1].output[2] if before else 3} channels enter it")
+    return f"its pass stops in row {row} ({error}){advice}"
+
+
+@cache
+def expected(**setting: object) -> list[Part]:
+    """The parts of the right network."""
+    with torch.device("meta"):
+        return recorded(plain.GoogLeNet(**setting).eval())[0].parts
 
 
 def _registered(weight: Tensor, network: nn.Module) -> bool:
     return any(weight is own for own in network.parameters())
 
 
-def first_difference(parts: list[Part], right: nn.Module, *, begun: bool = False) -> str | None:
+def first_difference(parts: list[Part], right: list[Part], *, begun: bool = False) -> str | None:
     """The first row whose part differs from that of the right network; None where all agree. The
     average pool is left to what is computed. `begun`: what is missing is no fault."""
     parts = [part for part in parts if part.kind != "avg pool"]
     names = [name for name in COMPUTED if name != "avgpool"]
-    wanted = [part for part in recorded(right)[0].parts if part.kind != "avg pool"]
+    wanted = [part for part in right if part.kind != "avg pool"]
     for i, (name, ours) in enumerate(zip(names, wanted, strict=True)):
         if i >= len(parts):
             return None if begun else f"row {name} ({ours.kind}) is missing"

@@ -2,6 +2,7 @@
 and changes no shape is found by what comes out, and by what goes back."""
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import permutations, product
 
 import torch
@@ -34,9 +35,15 @@ def other_sums(build: Build) -> str | None:
     return None
 
 
+@cache
+def right_one(**setting: object) -> nn.Module:
+    """The package's network, to be given other weights again and again."""
+    return plain.GoogLeNet(**setting).eval()
+
+
 def other_outputs(build: Build, setting: dict) -> str | None:
     """What the network computes and learns, beside the right one with the same weights."""
-    network, right, x = build(**setting).eval(), plain.GoogLeNet(**setting).eval(), images()
+    network, right, x = build(**setting).eval(), right_one(**setting), images()
     try:
         with torch.no_grad():
             first, again = network(x), network(x)
