@@ -1,21 +1,26 @@
 import struct
-from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torchvision
+from PIL import Image
 from torch import nn
+from torchvision import models
 
-from conftest import moved, solutions_pass
-from inception_edu.cost import conv_cost, layer_table, receptive_field
+from authoring.notebook import code, read
+from conftest import moved
+from inception_edu.cost import layer_table, receptive_field
 from inception_edu.figures import on_page, render
 from inception_edu.googlenet import TABLE_1, GoogLeNet
 from inception_edu.lessons import shared
 from inception_edu.lessons.lesson_03 import (
     block_explorer,
     checks as checks,
-    pictures as lesson,
+    plain,
+    proof,
+    suspects,
     table_detective as detective,
 )
 
@@ -32,7 +37,7 @@ SUSPECTS, COLUMN = ["conv1", "4c", "5a"], 6.96
 NOT_YET, RIGHT, OPEN = "not right yet", "right", "not attempted yet"
 
 
-# --- exercise 1
+# --- exercise 4: which rows cannot be right
 
 
 @pytest.mark.parametrize(
@@ -43,13 +48,13 @@ NOT_YET, RIGHT, OPEN = "not right yet", "right", "not attempted yet"
         np.array(["conv1", "4c", "5a"]),
         ["conv 1", "inception (4c)", "Inception 5a"],
         ["conv1", "4c", "5a", "5a"],
-        [row for name, row in checks.rows().items() if name in SUSPECTS],
+        [row for name, row in suspects.rows().items() if name in SUSPECTS],
         dict.fromkeys(SUSPECTS),
     ],
 )
 @pytest.mark.parametrize("column", ["6.96", 6.9608448, np.float32(6.961), torch.tensor(6.96)])
 def test_conv1_4c_and_5a_and_7_million_are_right(names, column):
-    assert checks.exercise_1.judge(names, column) == (RIGHT, "")
+    assert checks.exercise_4.judge(names, column) == (RIGHT, "")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,7 @@ def test_conv1_4c_and_5a_and_7_million_are_right(names, column):
         (["conv1", "4c"], "1 more cannot be: look at both columns"),
         (["5a", "5A"], "2 more cannot be"),
         (["pool1"], "'pool1' is no row with weights: those are conv1, conv2, 3a"),
-        (list(checks.rows()), "Row conv2 is"),
+        (list(suspects.rows()), "Row conv2 is"),
         ("conv1", "ive a list of row names"),
         ([1, 2], "ive a list of row names"),
         (3, "ive a list of row names"),
@@ -69,9 +74,9 @@ def test_conv1_4c_and_5a_and_7_million_are_right(names, column):
     ],
 )
 def test_wrong_suspects_are_told_apart_whatever_the_column_is(names, said):
-    state, told = checks.exercise_1.judge(names, COLUMN)
+    state, told = checks.exercise_4.judge(names, COLUMN)
     assert state == NOT_YET and said in told and told.startswith("Right: column. suspects: ")
-    assert checks.exercise_1.judge(names, ...)[1].endswith("Not attempted yet: column.")
+    assert checks.exercise_4.judge(names, ...)[1].endswith("Not attempted yet: column.")
 
 
 @pytest.mark.parametrize(
@@ -94,242 +99,226 @@ def test_wrong_suspects_are_told_apart_whatever_the_column_is(names, said):
     ],
 )
 def test_wrong_sums_of_the_column_are_told_apart(column, said):
-    state, told = checks.exercise_1.judge(SUSPECTS, column)
+    state, told = checks.exercise_4.judge(SUSPECTS, column)
     assert state == NOT_YET and said in told and told.startswith("Right: suspects. column: ")
 
 
 def test_rows_off_by_more_than_3_percent_are_the_three_of_facts_and_4a_is_not():
-    off = {name: row.off for name, row in checks.rows().items()}
+    off = {name: row.off for name, row in suspects.rows().items()}
     assert {name for name, value in off.items() if abs(value) > 0.03} == {"conv1", "4c", "5a"}
     assert max(abs(off[name]) for name in off.keys() - {"conv1", "4c", "5a"}) < 0.025
     assert round(off["4c"], 3) == -0.069 and round(off["4a"], 3) == -0.008
 
 
-# --- exercise 2
+# --- exercise 2: two heads
 
 
-def separable(c_in, multiplier, c_out, k, size, stride):
-    side = -(-size // stride)
-    weights = k * k * c_in * multiplier + c_in * multiplier * c_out
-    return weights, weights * side * side
-
-
-def built(*sizes):
-    """By modules of one's own, in numbers of another kind."""
-    c_in, multiplier, c_out, k, size, stride = sizes
-    first = nn.Conv2d(c_in, c_in * multiplier, k, stride, (k - 1) // 2, groups=c_in, bias=False)
-    mix = nn.Conv2d(c_in * multiplier, c_out, 1, bias=False)
-    y = first(torch.zeros(1, c_in, size, size))
-    weights = torch.tensor(first.weight.numel() + mix.weight.numel())
-    return [weights, weights * float(y[0, 0].numel())]
-
-
-def in_floats(a, b, c, kernel, n, step):
-    return np.array([a * b * (kernel**2 + c), a * b * (kernel**2 + c) * np.ceil(n / step) ** 2])
-
-
-def by_conv_cost(c_in, multiplier, c_out, k, size, stride):
-    first = conv_cost(c_in, c_in * multiplier, k, size, stride=stride, groups=c_in)
-    mix = conv_cost(c_in * multiplier, c_out, 1, (size - 1) // stride + 1)
-    return {"weights": first.params + mix.params, "macs": first.macs + mix.macs}.values()
-
-
-@pytest.mark.parametrize("multiplier", [8, 8.0, "8", np.int64(8), torch.tensor(8.0)])
-def test_multiplier_8_is_right_in_any_kind_of_number(multiplier):
-    assert checks.exercise_2.judge(separable, multiplier) == (RIGHT, "")
-
-
-@pytest.mark.parametrize("function", [separable, built, in_floats, by_conv_cost])
-def test_a_separable_convolution_is_right_in_any_make(function):
-    assert checks.exercise_2.judge(function, 8) == (RIGHT, "")
-    assert separable(3, 8, 64, 7, 224, 2) == (2_712, 34_019_328)
-
-
-def with_(weights=None, side=None):
-    """`separable` with other weights for c, m, o, k, or another side for size, stride."""
-
-    def function(c, m, o, k, size, stride):
-        w = weights(c, m, o, k) if weights else k * k * c * m + c * m * o
-        return w, w * (side(size, stride) if side else -(-size // stride)) ** 2
-
-    return function
+def by_layers(side, channels, classes):
+    """Counted in built layers, in numbers of torch."""
+    with torch.device("meta"):
+        layers = nn.Linear(side**2 * channels, classes), nn.Linear(channels, classes)
+    return [torch.tensor(layer.weight.numel()) for layer in layers]
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
+    "heads",
     [
-        (with_(lambda c, m, o, k: k * k * c * m), "the 1x1 that mixes the channels is missing"),
-        (with_(lambda c, m, o, k: k * k * c * c * m + c * m * o), "each filter reads one channel"),
-        (with_(lambda c, m, o, k: k * k * c * m + c * m * o + c * m + o), "there are no biases"),
-        (with_(lambda c, m, o, k: 49 * c * m + c * m * o), "then a 1x1"),
-        (with_(lambda c, m, o, k: k * k * 3 * m + 3 * m * o), "then a 1x1"),
-        (with_(lambda c, m, o, k: k * k * c * 8 + c * 8 * o), "then a 1x1"),
-        (with_(lambda c, m, o, k: k * k * c * m + c * m * 64), "then a 1x1"),
-        (with_(side=lambda size, stride: size), "the stride leaves fewer outputs"),
-        (with_(side=lambda size, stride: size // stride), "the outputs of a side are rounded up"),
-        (with_(side=lambda size, stride: 1), "used at every output of the grid"),
-        (with_(side=lambda size, stride: 224 // stride), "used once at each output"),
-        (with_(side=lambda size, stride: -(-size // 2)), "used once at each output"),
-        (lambda *sizes: separable(*sizes)[::-1], "weights come first, then MACs"),
-        (
-            lambda *sizes: (separable(*sizes)[0], 2 * separable(*sizes)[1]),
-            "a multiply-add counts once",
-        ),
-        (lambda *sizes: (2712, 34_019_328), "for c_in="),
-        (lambda *_: (1, 1), "then a 1x1"),
-        (lambda *_: 2712, "return two numbers, (weights, macs), got 2712"),
-        (lambda *sizes: sizes, "return two numbers"),
-        (lambda *_: print(end=""), "got None"),
-        (lambda *_: "ab", "got 'ab'"),
-        (lambda c_in: (1, 1), "t raised TypeError"),
-        (2712, "t raised TypeError"),
+        by_layers,
+        lambda s, c, k: np.array([s * s, 1]) * c * k,
+        lambda grid, c, n: (float(grid**2 * c * n), f"{c * n:,}"),
     ],
 )
-def test_wrong_separable_convolutions_are_told_apart(function, said):
-    state, told = checks.exercise_2.judge(function, 8)
-    assert state == NOT_YET and said.lower() in told.lower()
-    assert told.startswith("Right: multiplier. separable: ")
+def test_weights_of_both_heads_are_right_in_any_kind_of_number(heads):
+    assert checks.exercise_2.judge(heads) == (RIGHT, "")
 
 
 @pytest.mark.parametrize(
-    ("multiplier", "said"),
+    ("heads", "said"),
     [
-        (7, "7 gives 2.32 K and 29.8 M, another is nearer"),
-        (9, "another is nearer"),
-        (8.5, "from 1 to 1000, got 8.5"),
-        (0, "got 0"),
-        (1e12, "from 1 to 1000"),
-        (True, "got True"),
-        ("eight", "got 'eight'"),
+        (lambda s, c, k: (s * c * k, c * k), "the grid has side x side places"),
+        (lambda s, c, k: (c * k, c * k), "every place of the grid has weights of its own"),
+        (lambda s, c, k: (c * k, s * s * c * k), "the fully connected layer comes first"),
+        (lambda s, c, k: (s * s * c * k + k, c * k + k), "biases are left out"),
+        (lambda s, c, k: (s * s * c, c * k), "every value that enters has one for each class"),
+        (lambda s, c, k: (s * s * c * k, c), "the connected count is right; after the mean"),
+        (lambda s, c, k: (50_176_000, 1_024_000), "for side=5, channels=96, classes=10 you say"),
+        (lambda s, c, k: (49 * c * k, c * k), "for side=5"),
+        (lambda s, c, k: s * s * c * k, "return two numbers, (connected, pooled), got"),
+        (lambda s, c, k: None or print(end=""), "got None"),
+        (lambda s: (1, 1), "it raised TypeError"),
     ],
 )
-def test_wrong_multipliers_are_told_apart(multiplier, said):
-    state, told = checks.exercise_2.judge(separable, multiplier)
-    assert state == NOT_YET and said in told and told.startswith("Right: separable. multiplier: ")
+def test_wrong_heads_are_told_apart(heads, said):
+    state, told = checks.exercise_2.judge(heads)
+    assert state == NOT_YET and said.lower() in told.lower(), told
 
 
-def test_half_an_answer_is_judged():
-    assert checks.exercise_2.judge(separable, ...) == (
-        NOT_YET,
-        "Right: separable. Not attempted yet: multiplier.",
-    )
-    assert checks.exercise_2.judge(lambda *_: ..., 8)[1].startswith("Right: multiplier. ")
+def test_every_argument_of_head_weights_is_drawn_at_least_three_times():
+    assert all(len(set(drawn)) >= 3 for drawn in zip(*checks.GRIDS, strict=True))
 
 
-def test_every_argument_of_separable_is_drawn_at_least_three_times():
-    assert all(len(set(drawn)) >= 3 for drawn in zip(*checks.shapes(), strict=True))
+# --- exercise 3: the same network
 
 
-def test_multiplier_8_is_nearest_to_2_7_k_and_34_m():
-    far = {}
-    for multiplier in range(1, 33):
-        weights, macs = checks.counted(3, multiplier, 64, 7, 224, 2)
-        far[multiplier] = abs(weights / 1024 / 2.7 - 1) + abs(macs / 34e6 - 1)
-    assert min(far, key=far.get) == 8 and far[8] < 0.03
+def network(theirs, **changes):
+    return plain.GoogLeNet(len(theirs.fc.bias), **dict(norm=True, k5=3, pool4=2) | changes)
 
 
-# --- exercise 3
+def copied(ours, theirs, strict=True):
+    values = theirs.state_dict().values()
+    ours.load_state_dict(dict(zip(ours.state_dict(), values, strict=True)), strict=strict)
+    return ours
 
 
-@pytest.mark.parametrize(("width", "params"), [(0.35, 737_644), (0.36, 784_850), (0.5, 1_502_690)])
-def test_parameters_of_narrow_networks(width, params):
-    assert checks.params(width) == params
-    built = GoogLeNet(num_classes=10, aux=False, width=width)
-    assert sum(p.numel() for p in built.parameters()) == params
+@torch.no_grad()
+def value_by_value(theirs):
+    ours = network(theirs)
+    for mine, other in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+        mine.copy_(other)
+    ours.train(False)
+    return ours
+
+
+@torch.no_grad()
+def module_by_module(theirs):
+    """Pairs the layers, wraps the network in another one and works on copies."""
+    ours, kinds = network(theirs), (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
+    layers = ([m for m in n.modules() if isinstance(m, kinds)] for n in (ours, theirs))
+    for mine, other in zip(*layers, strict=True):
+        mine.load_state_dict(other.state_dict())
+    return nn.Sequential(nn.Identity(), ours).eval()
+
+
+@pytest.mark.parametrize("answer", [proof.same_network, value_by_value, module_by_module])
+def test_torchvisions_weights_in_ones_own_network_are_right_in_any_make(answer):
+    assert checks.exercise_3.judge(answer) == (RIGHT if answer != proof.same_network else OPEN, "")
+    torch.manual_seed(0)
+    assert checks.check_same_network(answer) is None
+
+
+@torch.no_grad()
+def parameters_alone(theirs):
+    ours = network(theirs)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        mine.copy_(other)
+    return ours.eval()
+
+
+def another_epsilon(theirs):
+    ours = copied(network(theirs), theirs).eval()
+    for module in ours.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-5
+    return ours
+
+
+def swapped(theirs):
+    ours = copied(network(theirs), theirs).eval()
+    state = ours.state_dict()
+    same = [n for n, v in state.items() if v.shape == (128, 256, 1, 1)]
+    state[same[0]], state[same[1]] = state[same[1]].clone(), state[same[0]].clone()
+    ours.load_state_dict(state)
+    return ours
+
+
+def spoilt(theirs):
+    theirs.fc.bias.data += 1
+    return copied(network(theirs), theirs).eval()
+
+
+def once(theirs):
+    return copied(plain.GoogLeNet(10, norm=True, k5=3, pool4=2), theirs).eval()
 
 
 @pytest.mark.parametrize(
-    "scalar",
-    [str, float, np.float32, np.float16, np.array, torch.tensor, lambda x: Fraction(7, 20)],
-)
-def test_width_0_35_is_right(scalar):
-    assert checks.exercise_3.judge(scalar(0.35)) == (RIGHT, "")
-
-
-@pytest.mark.parametrize(
-    ("width", "said"),
+    ("answer", "said"),
     [
-        (0.5, "Width 0.5 has 1,502,690 parameters, above 750,000"),
-        (0.36, "784,850 parameters, above"),
-        (0.25, "grow with the square of the width"),
-        (0.3, "wider fits too"),
-        (0.354, "0.354 is no whole number of hundredths"),
-        (0.3526, "no whole number of hundredths"),
-        (1, "5,983,802 parameters"),
-        (0, "from 0.01 to 1, such as 0.5, got 0"),
-        (35, "from 0.01 to 1, such as 0.5, got 35"),
-        (0.001, "from 0.01 to 1"),
-        ([0.35, 0.36], "from 0.01 to 1"),
+        (lambda t: copied(network(t, k5=5), t).eval(), "do not fit: size mismatch for"),
+        (lambda t: copied(network(t, k5=5), t).eval(), "k5 is the kernel of that branch"),
+        (lambda t: copied(network(t, pool4=3), t).eval(), "the window of the fourth pool"),
+        (lambda t: copied(network(t), t), "it is in training mode"),
+        (lambda t: network(t).eval(), "its weights are not torchvision's"),
+        (lambda t: t, "that is torchvision's own network"),
+        (lambda t: nn.Sequential(t).eval(), "that is torchvision's own network"),
+        (parameters_alone, "running means and variances are its own"),
+        (another_epsilon, "torchvision's batch norms have eps=1e-3"),
+        (swapped, "some stand in another one's place"),
+        (once, "the weights do not fit"),
+        (spoilt, "it has changed torchvision's network"),
+        (lambda t: nn.Sequential(copied(network(t), t), nn.Softmax(1)).eval(), "differ by"),
+        (lambda t: copied(network(t), t).eval().network, "it returns Outputs"),
+        (lambda t: t.state_dict(), "return the network, got"),
+        (lambda t: network(t, norm=False).missing, "it raised AttributeError"),
     ],
 )
-def test_wrong_widths_are_told_apart(width, said):
-    state, told = checks.exercise_3.judge(width)
-    assert state == NOT_YET and said in told
+def test_wrong_copies_are_told_apart(answer, said):
+    checks.theirs.cache_clear()
+    state, told = checks.exercise_3.judge(answer)
+    checks.theirs.cache_clear()
+    assert state == NOT_YET and said.lower() in told.lower(), told
+
+
+def test_another_image_moves_the_logits_far_more_than_the_tolerance():
+    torch.manual_seed(0)
+    with torch.no_grad():
+        a, b = checks.theirs(10, 0)(torch.randn(2, 3, 80, 64))
+    assert (a - b).abs().max() / a.abs().max() > 100 * 1e-4
 
 
 def test_stubs_are_not_attempted_yet():
-    def stub(c_in, multiplier, c_out, k, size, stride):
-        """-> (weights, macs)"""
+    def stub(theirs):
+        """a docstring"""
         ...
 
-    assert checks.exercise_1.judge([...], ...)[0] == OPEN
-    assert checks.exercise_2.judge(stub, ...)[0] == OPEN
-    assert checks.exercise_3.judge(...)[0] == OPEN
+    assert checks.exercise_2.judge(stub)[0] == checks.exercise_3.judge(stub)[0] == OPEN
+    assert checks.exercise_4.judge([...], ...)[0] == OPEN
 
 
-# --- the diagram and the longest way
+# --- the proof
 
 
-def test_the_diagram_has_a_box_for_every_layer_of_the_model(paper):
-    rows = lesson.stages(paper)
-    names = [[stage.name for stage in row] for row in rows]
-    stem = ["conv1", "pool1", "norm1", "conv2_reduce", "conv2", "norm2", "pool2"]
-    assert names == [
-        [*stem, "3a", "3b", "pool3"],
-        ["4a", "4b", "4c", "4d", "4e", "pool4"],
-        ["5a", "5b", "pool", "dropout", "linear"],
-    ]
-    solid = [ok for row in rows for s in row for branch in s.branches.values() for _, ok in branch]
-    kinds = (nn.Conv2d, nn.Linear)
-    assert sum(solid) == sum(isinstance(m, kinds) for m in paper.modules()) == 58
-    fig = render(lesson._draw_net, rows, (10, 7.6))
-    assert sum(len(ax.patches) for ax in fig.axes) == len(solid)
+def test_only_both_deviations_together_give_torchvisions_logits():
+    theirs = checks.theirs(10, 0)
+    torch.manual_seed(0)
+    _, paper, kernel, both = proof.tries(theirs, torch.randn(1, 3, 224, 224)).rows
+    assert paper == ("5x5", "3x3", "335 of 344", "")
+    assert kernel[:3] == ("3x3", "3x3", "344 of 344") and float(kernel[3].rstrip("%")) > 1
+    assert both == ("3x3", "2x2", "344 of 344", "0.0%")
 
 
-def test_the_diagram_follows_the_model_that_it_is_given():
-    with torch.device("meta"):
-        small = GoogLeNet("small", num_classes=10, in_channels=1, aux=False, width=1 / 8).eval()
-        small.body.get_submodule("4a")["branch5x5"][1].conv = nn.Conv2d(
-            2, 6, (1, 7), padding=(0, 3)
-        )
-        small.body.pool4 = nn.MaxPool2d(2, 4)
-    words = lesson.show_net(small).words
-    lines = {line.split()[0]: line for line in words.splitlines()}
-    assert "1x1 | 1x1 3x3 | 1x1 1x7 | max 3x3 1x1" in lines["4a"]
-    assert "max 2x2/4" in lines["pool4"] and "14x14x104" in lines["pool4"]
-    assert "norm1" not in lines and lines["conv1"].endswith("224x224x8")
+def test_photos_are_answered_by_the_shipped_checkpoint():
+    classifier = proof.small()
+    words = proof.show_answers(classifier, "chelsea.png", "rocket.jpg").words
+    for line, name in zip(words.splitlines(), ("chelsea.png: ", "rocket.jpg: "), strict=False):
+        assert line.startswith(name) and line.count("%") == proof.TOP
+        assert any(label in line for label in classifier.classes)
 
 
-def test_outputs_in_the_diagram_are_table_1s(paper):
-    found = {stage.name: stage.output for row in lesson.stages(paper) for stage in row}
-    for name in ("conv1", "pool1", "conv2", "pool2", "pool3", "pool4", *BLOCKS):
-        assert found[name] == "x".join(map(str, TABLE_1[name].output)), name
+def test_the_cell_that_downloads_works_once_it_is_allowed_to(monkeypatch):
+    """Its own text, with a network of random weights for the download."""
+    (path,) = Path(__file__).parents[1].glob("notebooks/03_*.ipynb")
+    (source,) = (c.source for c in code(read(path)) if c.source.startswith("download = False"))
+    asked, shown, google = [], [], models.googlenet
+
+    def download(weights):
+        asked.append(weights)
+        network = google(weights=None, init_weights=False, aux_logits=False, transform_input=True)
+        return shared.randomise(network).eval()
+
+    space = dict(models=models, proof=proof, same_network=proof.same_network, display=shown.append)
+    monkeypatch.setattr(models, "googlenet", download)
+    exec(source, space)
+    assert (asked, shown) == ([], [])
+    exec(source.replace("download = False", "download = True"), space)
+    assert asked == ["DEFAULT"] and "chelsea.png: " in shown[0].words
+    known = models.GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"]
+    assert any(name in shown[0].words for name in known)
 
 
-def test_words_stay_inside_their_boxes_in_the_diagram(paper):
-    fig = render(lesson._draw_net, lesson.stages(paper), (10, 7.6))
-    for ax in fig.axes:
-        boxes = [patch.get_window_extent() for patch in ax.patches]
-        for text in ax.texts:
-            extent = text.get_window_extent()
-            assert extent.x0 >= 0 and extent.x1 <= 2 * on_page((10, 7.6))[0]
-            inside = [b for b in boxes if b.contains(*extent.get_points().mean(0))]
-            assert all(b.x0 <= extent.x0 and extent.x1 <= b.x1 for b in inside), text.get_text()
-
-
-def test_the_longest_way_is_22_layers_by_autograd(paper):
-    image = torch.empty(1, 3, 224, 224, device="meta")
-    assert shared.longest_path(paper(image).logits) == 22
+def test_torchvisions_published_input_is_what_the_downloaded_network_gets():
+    photo = Image.new("RGB", (300, 260), (255, 0, 128))
+    x = proof.imagenet(nn.Sequential(nn.Linear(1, 1))).prepare(photo)
+    assert x.shape == (1, 3, 224, 224) and x.amax().item() == 1 and x.amin().item() == -1
 
 
 # --- the explorer of blocks
@@ -361,7 +350,7 @@ WINDOWS = {  # by hand: the window of what enters, then (k - 1) steps more
 @pytest.mark.parametrize("name", WINDOWS)
 def test_windows_grow_by_k_minus_1_steps_of_the_grid(paper, name):
     branches = block_explorer.look(paper, name, 224).branches
-    assert [branch.window for branch in branches.values()] == WINDOWS[name]
+    assert [branch.field for branch in branches.values()] == WINDOWS[name]
     step = {"3": 8, "4": 16, "5": 32}[name[0]]
     first = WINDOWS[name][0]
     assert WINDOWS[name] == [first, first + 2 * step, first + 4 * step, first + 2 * step]
@@ -373,7 +362,7 @@ def test_the_stems_window_is_27_pixels(paper):
 
 def test_4b_looks_past_224_pixels_first_and_3b_has_the_largest_5x5_share(paper):
     blocks = {name: block_explorer.look(paper, name, 224).branches for name in BLOCKS}
-    assert next(n for n in BLOCKS if blocks[n]["branch5x5"].window > 224) == "4b"
+    assert next(n for n in BLOCKS if blocks[n]["branch5x5"].field > 224) == "4b"
     share = {
         n: b["branch5x5"].macs / sum(branch.macs for branch in b.values())
         for n, b in blocks.items()
@@ -388,14 +377,15 @@ def test_moving_the_explorers_controls_changes_picture_and_words(paper):
     assert explorer.values == dict(name="3a", side=224)
     for name, value in (("name", "3b"), ("side", 320), ("name", "5b"), ("side", 96)):
         moved(explorer, **{name: value})
-        pixels = tuple(2 * n for n in on_page((9, 3.8)))
+        pixels = tuple(2 * n for n in on_page((10, 3.8)))
         assert struct.unpack(">II", explorer.picture.value[16:24]) == pixels
 
 
 def test_the_explorers_words_tell_shapes_costs_and_windows(paper):
     explorer = block_explorer.explorer(paper)
     assert "block 3a: 28x28x192 -> 28x28x256, 128,049,152 MACs" in explorer.words
-    assert "branch5x5          32   15,872   12,443,648   9.7%          59" in explorer.words
+    row = next(line for line in explorer.words.splitlines() if line.startswith("5x5"))
+    assert row.split() == ["5x5", "32", "15,872", "12,443,648", "9.7%", "59", "px"]
     explorer.controls["side"].value = 320
     assert "block 3a: 40x40x192 -> 40x40x256" in explorer.words
     assert "15,872" in explorer.words and "12,443,648" not in explorer.words
@@ -404,10 +394,10 @@ def test_the_explorers_words_tell_shapes_costs_and_windows(paper):
 @pytest.mark.parametrize("side", [96, 320])
 def test_the_explorer_draws_a_box_for_each_branch_inside_its_axes(paper, side):
     block = block_explorer.look(paper, "4c", side)
-    fig = render(block_explorer._draw, block, (9, 3.8))
-    image, *boxes = fig.axes[1].patches
-    assert image.get_width() == side
-    assert [box.get_width() for box in boxes] == [b.window for b in block.branches.values()]
+    fig = render(block_explorer._draw, block, (10, 3.8))
+    boxes, (photo,) = fig.axes[1].patches, fig.axes[1].images
+    assert photo.get_extent() == [0, side, 0, side] and photo.get_array().shape == (side, side, 3)
+    assert [box.get_width() for box in boxes] == [b.field for b in block.branches.values()]
     low, high = fig.axes[1].get_xlim()
     assert all(low < box.get_x() and box.get_x() + box.get_width() < high for box in boxes)
 
@@ -415,17 +405,25 @@ def test_the_explorer_draws_a_box_for_each_branch_inside_its_axes(paper, side):
 # --- the detective's tables
 
 
-def test_shapes_beside_the_papers_say_where_they_differ():
-    net, c_in = nn.Sequential(), 3
-    for name, row in list(TABLE_1.items())[:2]:
-        net.add_module(name, nn.Conv2d(c_in, row.output[2], 3, 2, 1, device="meta"))
-        c_in = row.output[2]
-    assert detective.shapes_beside(net).rows[1:] == [
-        ("conv1", "112x112x64", "112x112x64", "equal"),
-        ("pool1", "56x56x64", "56x56x64", "equal"),
-    ]
-    net.pool1 = nn.MaxPool2d(3, 2)
-    assert detective.shapes_beside(net).rows[2][1:] == ("55x55x64", "56x56x64", "DIFFERS")
+def test_the_formula_row_by_row_gives_the_papers_network():
+    assert detective.by_formula() == (6_998_552, 1_582_671_872)
+
+
+def test_no_widths_give_both_prints_of_4c_and_those_of_conv1_and_5a_belong_together():
+    rows = {name: cells for name, *cells in detective.printed_per_place().rows[1:]}
+    assert rows["4c"] == ["196", "209.6", "212.2", "7.0%"]
+    assert rows["5a"] == ["49", "48.7", "49.7", "0"] and rows["conv1"][-1] == "0"
+    assert {name for name, cells in rows.items() if cells[-1] != "0"} == {
+        "3b",
+        *"4c 4d 4e 5b".split(),
+    }
+
+
+def test_5a_with_48_in_its_5x5_reduce_is_the_reading_nearest_to_the_print():
+    rows = detective.readings_of("5a", 832).rows
+    assert rows[1] == ("5a as its row says", "", "1018.0", "51.1")
+    assert rows[2] == ("#5x5 reduce", "48 instead of 32", "1081.0", "54.2")
+    assert rows[-1] == ("printed in Table 1", "", "1072", "54")
 
 
 def test_costs_beside_the_papers_are_those_of_facts(paper):
@@ -462,10 +460,6 @@ def test_networks_side_by_side_tell_and_draw_what_was_counted(paper):
         '"GoogLeNet has the fewest"' in picture.words
         and '"AlexNet has the fewest"' in picture.words
     )
-    fig = render(detective._draw_networks, tables, (9, 3))
+    fig = render(detective._draw_networks, tables, (11, 3.2))
     assert [bar.get_width() for bar in fig.axes[0].patches] == [61.10084, 6.998552]
     assert [text.get_text().strip() for text in fig.axes[1].texts] == ["0.7", "1.6"]
-
-
-def test_every_folded_solution_passes_its_own_check():
-    solutions_pass("03")

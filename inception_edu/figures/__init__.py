@@ -24,3 +24,4 @@ from inception_edu.figures.style import (
     HEAD_COLOURS as HEAD_COLOURS,
     STYLE as STYLE,
 )
+from inception_edu.figures.whole import whole as whole

@@ -44,6 +44,19 @@ class Drawing(NamedTuple):
 
 def laid_out(title: str, block: nn.Module, shape: tuple[int, int, int]) -> Drawing:
     """A block's boxes with their places, found from its graph of calls."""
+    layout, last, first = traced(title, block, shape)
+    layout.place(last, first, 0.0, GAP, "")
+    params = sum(p.numel() for p in block.parameters())
+    output = tuple(last.meta["tensor_meta"].shape[1:])
+    macs = sum(part.macs for part in set(layout.parts.values()))
+    return Drawing(layout.parts, layout.height(last, first), output, params, macs)
+
+
+def traced(
+    title: str, block: nn.Module, shape: tuple[int, int, int]
+) -> tuple["Layout", fx.Node, fx.Node]:
+    """A block's graph of calls for an image of a shape (c, h, w), still without places; the node
+    that makes its output, and that of its input."""
     try:
         graph = fx.symbolic_trace(copy.deepcopy(block))
         ShapeProp(graph.to("meta")).propagate(torch.empty(1, *shape, device="meta"))
@@ -53,12 +66,7 @@ def laid_out(title: str, block: nn.Module, shape: tuple[int, int, int]) -> Drawi
         ) from error
     modules, nodes = dict(graph.named_modules()), list(graph.graph.nodes)
     first, last = nodes[0], nodes[-1].all_input_nodes[0]
-    layout = _Layout(modules, _gates(nodes), {first: Part(0.0, 0.0)})
-    layout.place(last, first, 0.0, GAP, "")
-    params = sum(p.numel() for p in block.parameters())
-    output = tuple(last.meta["tensor_meta"].shape[1:])
-    macs = sum(part.macs for part in set(layout.parts.values()))
-    return Drawing(layout.parts, layout.height(last, first), output, params, macs)
+    return Layout(modules, _gates(nodes), {first: Part(0.0, 0.0)}), last, first
 
 
 def _gates(nodes: list[fx.Node]) -> dict[fx.Node, fx.Node]:
@@ -71,7 +79,7 @@ def _gates(nodes: list[fx.Node]) -> dict[fx.Node, fx.Node]:
     return {node: way[-2] for node, way in passed.items() if len(way) > 1}
 
 
-class _Layout:
+class Layout:
     """Where the parts of one graph stand: a series from left to right, branches below each other.
 
     `gates` are the nodes' dominators; `parts` grows with what is placed.
@@ -99,7 +107,7 @@ class _Layout:
     def place(self, last: fx.Node, first: fx.Node, y: float, x: float, colour: str) -> float:
         """Put the part between two nodes around the height y, from x on; where it ends."""
         for node in self.series(last, first):
-            branches, text = node.all_input_nodes, _label(node, self.modules)
+            branches, text = node.all_input_nodes, label(node, self.modules)
             if len(branches) > 1:
                 rows, ends, top = self.heights(node), [], y + sum(self.heights(node)) / 2
                 for i, (branch, high) in enumerate(zip(branches, rows, strict=True)):
@@ -126,7 +134,7 @@ def _colour(branch: fx.Node, i: int) -> str:
     return COLOURS[named[0] if named else BRANCHES[i % len(BRANCHES)]]
 
 
-def _label(node: fx.Node, modules: dict[str, nn.Module]) -> str:
+def label(node: fx.Node, modules: dict[str, nn.Module]) -> str:
     """What stands in a node's box; "" for what gets none."""
     layer, name = modules.get(node.target), getattr(node.target, "__name__", "")
     if isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):

@@ -1,27 +1,34 @@
-"""Lesson 03: pick a block of a network and see its shapes, cost by branch and windows."""
+"""Lesson 03: pick a block and an image's size, and see what each branch costs and looks at."""
 
+from functools import cache
+from importlib.resources import as_file
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from ipywidgets import SelectionSlider
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import nn
 
-from inception_edu.cost import layer_table, receptive_field, text_table
+from inception_edu.cost import layer_macs, receptive_field, text_table
+from inception_edu.data.photos import middle, read_photo
 from inception_edu.figures import COLOURS
-from inception_edu.layers import Concat
+from inception_edu.layers import Concat, channels
+from inception_edu.lessons.shared import ASSETS
 from inception_edu.network import Network
 from inception_edu.widgets import Explorer, choices
 
+LABELS = {"branch1x1": "1x1", "branch3x3": "3x3", "branch5x5": "5x5", "branch_pool": "pool"}
+
 
 class Branch(NamedTuple):
-    """What a branch puts out and costs, and the side of its window in pixels of the image."""
+    """What a branch puts out and costs, and its receptive field's side in pixels of the image."""
 
     channels: int
     weights: int
     macs: int
-    window: int
+    field: int
 
 
 class Block(NamedTuple):
@@ -36,28 +43,35 @@ class Block(NamedTuple):
 
 def look(network: Network, name: str, side: int) -> Block:
     """Block `name` of a network on the meta device: everything by closed form."""
-    before, body = [network.stem], dict(network.body.named_children())
-    for part in list(body)[: list(body).index(name)]:
-        before.append(body[part])
-    image = torch.empty(1, network.arguments["in_channels"], side, side, device="meta")
-    x = nn.Sequential(*before)(image)
-    found = {}
-    for branch, layers in body[name].items():
-        macs = layer_table(layers, tuple(x.shape[1:])).macs
-        weights = sum(p.numel() for p in layers.parameters() if p.ndim > 1)
-        window = receptive_field(*before, layers).size[0]
-        found[branch] = Branch(layers(x).shape[1], weights, macs, window)
-    return Block(name, side, tuple(x.shape[1:]), tuple(body[name](x).shape[1:]), found)
+    x = torch.empty(1, network.arguments["in_channels"], side, side, device="meta")
+    x, before = network.stem(x), [network.stem]
+    for other, part in network.body.named_children():
+        if other == name:
+            break
+        before.append(part)
+        if isinstance(part, Concat):  # which keeps the grid
+            x = x[:, :1].expand(1, channels(part, x.shape[1]), *x.shape[2:])
+        else:
+            x = part(x)
+    enters, branches = tuple(x.shape[1:]), {}
+    for branch, layers in network.body.get_submodule(name).items():
+        convs = [m for m in layers.modules() if isinstance(m, nn.Conv2d)]
+        macs = sum(layer_macs(conv, enters) for conv in convs)
+        weights = sum(conv.weight.numel() for conv in convs)
+        field = receptive_field(*before, layers).size[0]
+        branches[branch] = Branch(convs[-1].out_channels, weights, macs, field)
+    leaves = sum(branch.channels for branch in branches.values()), *enters[1:]
+    return Block(name, side, enters, leaves, branches)
 
 
 def words(block: Block) -> str:
-    """Shapes, and a line for each branch: channels, weights, MACs and their share, window."""
+    """Shapes, and a line for each branch: channels, weights, MACs, receptive field."""
     macs = sum(branch.macs for branch in block.branches.values())
     shapes = ("x".join(map(str, (h, w, c))) for c, h, w in (block.enters, block.leaves))
-    rows = [("branch", "channels", "weights", "MACs", "share", "window, px")]
+    rows = [("branch", "channels", "weights", "MACs", "of all", "receptive field")]
     for name, b in block.branches.items():
         cells = f"{b.channels}", f"{b.weights:,}", f"{b.macs:,}", f"{b.macs / macs:.1%}"
-        rows.append((name, *cells, f"{b.window}"))
+        rows.append((LABELS[name], *cells, f"{b.field} px"))
     return f"block {block.name}: {' -> '.join(shapes)}, {macs:,} MACs\n{text_table(rows)}"
 
 
@@ -65,25 +79,40 @@ def _draw(fig: Figure, block: Block) -> None:
     bars, image = fig.subplots(1, 2, width_ratios=(1.3, 1))
     macs = sum(branch.macs for branch in block.branches.values())
     for name, branch in block.branches.items():
-        bars.barh(name, branch.macs / 1e6, color=COLOURS[name])
-        bars.text(branch.macs / 1e6, name, f" {branch.macs / macs:.0%}", va="center", weight="bold")
-    dearest = max(block.branches, key=lambda name: block.branches[name].macs)
-    bars.set(xlabel="million MACs", title=f"{block.name}: {dearest} costs most")
+        bars.barh(LABELS[name], branch.macs / 1e6, color=COLOURS[name])
+        bars.text(
+            branch.macs / 1e6,
+            LABELS[name],
+            f" {branch.macs / macs:.0%}",
+            va="center",
+            weight="bold",
+        )
+    costliest = max(block.branches, key=lambda name: block.branches[name].macs)
+    bars.set(
+        xlabel="million MACs", title=f"{block.name}: the {LABELS[costliest]} branch costs most"
+    )
     bars.margins(x=0.2)
     bars.invert_yaxis()
-    middle = block.side / 2
-    image.add_patch(Rectangle((0, 0), block.side, block.side, color="#dddddd"))
+    centre = block.side / 2
+    image.imshow(_photo(block.side), extent=(0, block.side, 0, block.side))
     for name, branch in block.branches.items():
-        corner, style = middle - branch.window / 2, "--" if "pool" in name else "-"
-        box = Rectangle((corner, corner), branch.window, branch.window, fill=False, lw=3, ls=style)
+        corner, style = centre - branch.field / 2, "--" if "pool" in name else "-"
+        box = Rectangle((corner, corner), branch.field, branch.field, fill=False, lw=3, ls=style)
         box.set_edgecolor(COLOURS[name])
         image.add_patch(box)
-    widest = max(branch.window for branch in block.branches.values())
+    widest = max(branch.field for branch in block.branches.values())
     half = 0.54 * max(widest, block.side)
-    image.set(xlim=(middle - half, middle + half), ylim=(middle - half, middle + half))
-    image.set(aspect="equal", xlabel="pixels; the image is grey", yticks=[])
+    image.set(xlim=(centre - half, centre + half), ylim=(centre - half, centre + half))
+    image.set(aspect="equal", xlabel="pixels", xticks=[0, block.side], yticks=[])
     image.spines["left"].set_visible(False)
-    image.set_title(f"Widest window: {widest} px")
+    image.set_title(f"It sees up to {widest} px")
+
+
+@cache
+def _photo(side: int) -> np.ndarray:
+    """The middle of a photo at side x side pixels."""
+    with as_file(ASSETS / "photos" / "chelsea.png") as path:
+        return np.asarray(middle(read_photo(path), (side, side), side))
 
 
 def explorer(network: Network) -> Explorer:
@@ -95,7 +124,8 @@ def explorer(network: Network) -> Explorer:
     }
     controls["side"].description = "image, pixels"
 
+    @cache
     def compute(name: str, side: int) -> Block:
         return look(network, name, side)
 
-    return Explorer(controls, compute, _draw, words, title="Inside a block", size=(9, 3.8))
+    return Explorer(controls, compute, _draw, words, title="Inside a block", size=(10, 3.8))
