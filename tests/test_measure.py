@@ -10,7 +10,7 @@ from torch import nn
 from authoring import measure as tool
 from authoring.__main__ import main
 from inception_edu.data import Dataset, Split
-from inception_edu.lessons import shared
+from inception_edu.lessons import shared, studies
 from inception_edu.training import Recipe
 
 
@@ -28,7 +28,7 @@ def study(monkeypatch, tmp_path):
     monkeypatch.setattr(tool, "load", lambda name: asked.append(name) or tiny)
     monkeypatch.setattr(tool, "ASSETS", tmp_path)
     monkeypatch.setattr(tool, "BEGUN", tmp_path / "begun")
-    monkeypatch.setattr(shared, "ASSETS", tmp_path)
+    monkeypatch.setattr(studies, "ASSETS", tmp_path)
     return asked
 
 
