@@ -1,6 +1,6 @@
 """Lesson 03: torchvision's network and ours, shape by shape and logit by logit; photos answered."""
 
-from importlib.resources import as_file
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,12 +9,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
-from inception_edu.data.photos import read_photo
 from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.lesson_03 import plain
-from inception_edu.lessons.shared import ASSETS
-from inception_edu.predict import Classifier, load_classifier
+from inception_edu.predict import Classifier, shipped, shipped_photo
 from inception_edu.torchvision_weights import KNOWN, from_torchvision
 
 TOP, SIDE = 4, 336  # classes with a bar; pixels of a photo's side in the figure
@@ -52,9 +50,9 @@ def imagenet(model: nn.Module) -> Classifier:
 
 
 def small() -> Classifier:
-    """The nine blocks at an eighth of their width, trained on CIFAR-10: the shipped checkpoint."""
-    with as_file(ASSETS / "cifar10_small.pt") as path:
-        return load_classifier(path)
+    """The nine blocks at an eighth of their width, trained on CIFAR-10: the shipped checkpoint, as
+    lesson 00 asks it, with photos of 64 pixels."""
+    return replace(shipped(), size=64, resize=64)
 
 
 class Answer(NamedTuple):
@@ -69,8 +67,7 @@ def show_answers(classifier: Classifier, *names: str) -> Picture:
     """Shipped photos, and beside each the classes that a network finds most probable."""
     answers = []
     for name in names:
-        with as_file(ASSETS / "photos" / name) as path:
-            photo = read_photo(path)
+        photo = shipped_photo(name)
         shown = classifier.cut(photo, SIDE / classifier.size).convert("RGB")
         best = classifier.most_probable(photo, TOP)
         answers.append(Answer(name, np.asarray(shown.resize((SIDE, SIDE), Image.BICUBIC)), best))
