@@ -1,5 +1,6 @@
 """Lesson 01: a game about block 3a, whose price is to be halved at little loss of accuracy."""
 
+import math
 import statistics
 from functools import cache
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from inception_edu.googlenet import TABLE_1
 from inception_edu.layers import scale
 from inception_edu.lessons.lesson_01.pictures import C_IN, GRID, chain, stack_bars, words_bars
 from inception_edu.lessons.lesson_01.runs import BUDGET, SLIDERS, STEPS, squeezed
-from inception_edu.lessons.shared import accuracies, mean_std, saved
+from inception_edu.lessons.shared import mean_std, saved
 from inception_edu.widgets import Explorer, choices
 
 LIMIT = 64_000_000  # MACs: half of what block 3a costs as published
@@ -24,7 +25,7 @@ class Setting(NamedTuple):
 
     steps: tuple[str, ...]
     macs: dict[str, int]  # of each branch of block 3a, at full width
-    accuracies: list[float]  # percent, one a run
+    accuracies: list[float]  # percent, one a run; none where it is not trained yet
 
     @property
     def total(self) -> int:
@@ -33,8 +34,13 @@ class Setting(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Mean test accuracy, percent."""
-        return statistics.mean(self.accuracies)
+        """Mean test accuracy, percent; nan where there is none."""
+        return statistics.mean(self.accuracies or [math.nan])
+
+    @property
+    def accuracy(self) -> str:
+        """The same in words, with the standard deviation."""
+        return f"{mean_std(self.accuracies)} %" if self.accuracies else "not measured yet"
 
 
 def branch_macs(steps: tuple[str, ...]) -> dict[str, int]:
@@ -51,11 +57,16 @@ def branch_macs(steps: tuple[str, ...]) -> dict[str, int]:
 
 @cache
 def settings() -> dict[tuple[str, ...], Setting]:
-    """Every setting of the sliders."""
-    study, found = saved("budget"), {}
+    """Every setting of the sliders, with what was reached by the runs that are there."""
+    try:
+        runs = saved("budget")["runs"]
+    except FileNotFoundError:
+        runs = {}
+    found = {}
     for name in BUDGET:
         steps = tuple(name.split(", "))
-        found[steps] = Setting(steps, branch_macs(steps), accuracies(study, name))
+        reached = [100 * run["test_accuracy"] for run in runs.get(name, [])]
+        found[steps] = Setting(steps, branch_macs(steps), reached)
     return found
 
 
@@ -68,15 +79,15 @@ def verdict(setting: Setting) -> str:
     """Whether the price is halved, and how accurate the network is beside the published one."""
     side = "within" if setting.total <= LIMIT else "over"
     lost = settings()[PUBLISHED].mean - setting.mean
-    change = f"{abs(lost):.1f} points {'lost' if lost > 0 else 'gained'}"
-    return f"{side} the budget, {change if setting.steps != PUBLISHED else 'as published'}"
+    change = f", {abs(lost):.1f} points {'lost' if lost > 0 else 'gained'}"
+    return f"{side} the budget{change * (setting.steps != PUBLISHED and not math.isnan(lost))}"
 
 
 def words(setting: Setting) -> str:
     """The costs as a table, the accuracy with its standard deviation, and the verdict."""
     table = words_bars({"published": settings()[PUBLISHED].macs, "yours": setting.macs})
-    n = len(setting.accuracies)
-    return f"{table}\ntest accuracy {mean_std(setting.accuracies)} % (n = {n}); {verdict(setting)}"
+    about = f"test accuracy {setting.accuracy} (n = {len(setting.accuracies)})"
+    return f"{table}\n{about}; {verdict(setting)}"
 
 
 def _draw(fig: Figure, setting: Setting) -> None:
@@ -93,13 +104,13 @@ def _draw_accuracies(ax: Axes, setting: Setting) -> None:
     """All settings as points, this one with its standard deviation."""
     every = settings().values()
     ax.plot([s.total / 1e6 for s in every], [s.mean for s in every], "o", color=COLOURS["muted"])
-    std = statistics.stdev(setting.accuracies)
+    std = statistics.stdev(setting.accuracies) if len(setting.accuracies) > 1 else 0
     how = dict(fmt="o", markersize=11, capsize=5, lw=2.5, color=COLOURS["before"])
     ax.errorbar(setting.total / 1e6, setting.mean, std, **how)
     ax.axvline(LIMIT / 1e6, color=COLOURS["ink"], linestyle="--")
     ax.margins(0.08)
     ax.set(xlabel="million MACs of block 3a", ylabel="test accuracy, %")
-    ax.set_title(f"Test accuracy {mean_std(setting.accuracies)} %")
+    ax.set_title(f"Test accuracy: {setting.accuracy}")
 
 
 def explorer() -> Explorer:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from inception_edu.cost import conv_cost
-from inception_edu.exercises import Exercise, number
+from inception_edu.exercises import Exercise
 from inception_edu.exercises.answers import near, numbers, whole
 from inception_edu.exercises.judging import calls
 from inception_edu.lessons.lesson_01.pictures import C_IN, GRID, chain
@@ -149,24 +149,5 @@ def check_largest_reduce(answer: object) -> str | None:
     return None
 
 
-def check_factor(right: float, why: str) -> Callable[[object], str | None]:
-    """The check of a factor; `why` is what a wrong one does not see."""
-
-    def check(answer: object) -> str | None:
-        if number(answer) is None:
-            return f"give a factor as a number, got {str(answer)[:40]!r}"
-        return None if near(number(answer), right) else f"{answer} is not it; {why}"
-
-    return check
-
-
-LAYER = dict(c_in=192, c_out=32, k=5, stride=1, padding=2, groups=1, bias=False)
-GROWN = [b / a for a, b in zip(*(counted(LAYER | dict(size=n)) for n in (28, 56)), strict=True)]
-FACTORS = {
-    "params": check_factor(GROWN[0], "the same weights serve every pixel"),
-    "macs": check_factor(GROWN[1], "height and width both double"),
-}
-
 exercise_1 = Exercise("1", check_cost, lesson="01", keep="conv_cost", ours=conv_cost)
-exercise_2 = Exercise("2", FACTORS)
-exercise_3 = Exercise("3", check_largest_reduce)
+exercise_2 = Exercise("2", check_largest_reduce)

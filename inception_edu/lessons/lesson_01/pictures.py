@@ -19,16 +19,16 @@ Bars = dict[str, dict[str, int]]  # name -> part -> MACs
 
 
 def photo() -> Tensor:
-    """A colour photo, (3, 512, 512) float32 from 0 to 1."""
+    """A colour photo, (3, 300, 300) float32 from 0 to 1."""
     path = Path(__file__).parents[2] / "assets" / "photos" / "astronaut.jpg"
-    pixels = np.array(Image.open(path).convert("RGB"))
+    pixels = np.array(Image.open(path).convert("RGB").resize((300, 300), Image.Resampling.LANCZOS))
     return torch.from_numpy(pixels).permute(2, 0, 1) / 255
 
 
 def show_photos(photos: dict[str, Tensor]) -> Picture:
     """Photos (3 or 1, h, w) side by side under their names; below 0 is black, above 1 white."""
     told = "; ".join(f"{name}: mean {p.mean():.3f}" for name, p in photos.items())
-    size = (3.6 * len(photos), 3.9) if len(photos) > 1 else (4.8, 4.8)
+    size = (3.66 * len(photos), 3.8) if len(photos) > 1 else (4.6, 4.7)
     return Picture(_draw_photos, photos, lambda _: told, size=size)
 
 
@@ -36,7 +36,7 @@ def _draw_photos(fig: Figure, photos: dict[str, Tensor]) -> None:
     axes = fig.subplots(1, len(photos), squeeze=False)[0]
     for ax, (name, image) in zip(axes, photos.items(), strict=True):
         pixels = image.detach().clamp(0, 1).permute(1, 2, 0).squeeze(-1)
-        ax.imshow(pixels, vmin=0, vmax=1, interpolation="antialiased")
+        ax.imshow(pixels, vmin=0, vmax=1)
         ax.set_title(name)
         ax.axis("off")
 
