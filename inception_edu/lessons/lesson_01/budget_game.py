@@ -108,8 +108,8 @@ def _draw_accuracies(ax: Axes, setting: Setting) -> None:
     how = dict(fmt="o", markersize=11, capsize=5, lw=2.5, color=COLOURS["before"])
     ax.errorbar(setting.total / 1e6, setting.mean, std, **how)
     ax.axvline(LIMIT / 1e6, color=COLOURS["ink"], linestyle="--")
-    ax.margins(0.08)
-    ax.set(xlabel="million MACs of block 3a", ylabel="test accuracy, %")
+    ax.margins(y=0.1)
+    ax.set(xlabel="million MACs of block 3a", ylabel="test accuracy, %", xlim=(0, 140))
     ax.set_title(f"Test accuracy: {setting.accuracy}")
 
 
