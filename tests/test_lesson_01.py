@@ -12,7 +12,7 @@ from conftest import solutions_pass
 from inception_edu import cost
 from inception_edu.figures import on_page, render
 from inception_edu.googlenet import TABLE_1, Inception
-from inception_edu.lessons import shared
+from inception_edu.lessons import studies
 from inception_edu.lessons.lesson_01 import (
     budget_game,
     checks as checks,
@@ -351,12 +351,17 @@ def grid(monkeypatch):
     """A saved study: 90 % as published, a point less for every slider that is starved."""
     saved = {
         name: [
-            dict(seed=seed, test_accuracy=0.9 + 0.001 * (seed - 1) - 0.01 * name.count("starved"))
+            dict(
+                seed=seed,
+                test_accuracy=0.9 + 0.001 * (seed - 1) - 0.01 * name.count("starved"),
+            )
             for seed in range(3)
         ]
         for name in runs.BUDGET
     }
-    monkeypatch.setattr(budget_game, "saved", lambda study: {"budget": dict(runs=saved)}[study])
+    about = dict(command="measured", versions=dict(torch="2"), hardware="2 cores")
+    study = about | dict(runs=saved)
+    monkeypatch.setattr(budget_game, "saved", lambda name: {"budget": study}[name])
     budget_game.settings.cache_clear()
     yield
     budget_game.settings.cache_clear()
@@ -386,6 +391,27 @@ def test_the_game_starts_as_published_and_tells_what_narrower_layers_cost(grid):
     assert '"Block 3a: 61.3 million MACs"' in game.plain and "starved: 1" in game.plain
 
 
+def test_winners_are_the_settings_within_the_budget_the_most_accurate_first(grid):
+    found = budget_game.winners()
+    heading, published, *inside = found.rows
+    assert published[:5] == (*budget_game.PUBLISHED, "128,049,152", "90.0 ± 0.1 %")
+    assert [row[:3].count("starved") for row in inside] == [1, 1, 2, 2, 2, 2, 3]
+    assert inside[0][-2:] == ("-1.0 (-1.0 to -1.0)", "worse")  # the same for each seed
+    assert [row[-1] for row in inside] == ["worse"] * 7
+    assert inside[-1] == (
+        *("starved",) * 3, f"{sum(budget_game.branch_macs(('starved',) * 3).values()):,}",
+        "87.0 ± 0.1 %", "-3.0 (-3.0 to -3.0)", "worse",
+    )  # fmt: skip
+    assert "n = 3 seeds" in found.caption and "measured; 2 cores; torch 2" in found.caption
+
+
+def test_a_difference_whose_interval_holds_0_is_not_told_as_one(grid):
+    setting = budget_game.settings()["starved", "published", "published"]
+    setting.accuracies[:] = [90.9, 89.0, 90.4]
+    (row,) = (row for row in budget_game.winners().rows if row[:3] == setting.steps)
+    assert row[-1] == "cannot tell" and row[-2].startswith("+0.1 (-")
+
+
 def test_a_setting_that_is_better_than_the_published_one_gains(grid):
     better = budget_game.pick(reduce3="half", reduce5="half", pool_proj="published")
     better = better._replace(accuracies=[91.0, 91.2, 91.4])
@@ -410,6 +436,7 @@ def test_the_game_is_played_without_accuracies_where_none_were_measured(monkeypa
     budget_game.settings.cache_clear()
     game = budget_game.explorer()
     assert game.words.endswith("test accuracy not measured yet (n = 0); over the budget")
+    assert {row[-1] for row in budget_game.winners().rows[1:]} == {""}
     if missing == "entry":
         told = moved(game, reduce3="half", reduce5="half", size=(11, 4))
         assert told.endswith("test accuracy 90.0 % (n = 1); over the budget")
@@ -417,9 +444,9 @@ def test_the_game_is_played_without_accuracies_where_none_were_measured(monkeypa
 
 
 def test_the_saved_study_has_three_runs_of_every_setting_and_what_made_it():
-    if not (shared.ASSETS / "budget.json").is_file():
+    if not (studies.ASSETS / "budget.json").is_file():
         pytest.skip("the study is not measured yet")
-    study = shared.saved("budget")
+    study = studies.saved("budget")
     assert study["command"] == "python -m authoring measure budget"
     assert study["versions"]["torch"] and study["hardware"]
     assert {name: len(each) for name, each in study["runs"].items()} == dict.fromkeys(
@@ -502,7 +529,7 @@ def test_the_process_that_keeps_its_memory_is_told_so_and_measures_the_same_laye
         ("3x3, 3 to 64", 8): speed.Timing(4, 2, 0.25),
     }
     ((command, env),) = asked
-    assert "measure(names=['3x3, 3 to 64'])" in command[2] and env.items() >= speed.KEEP.items()
+    assert "measure(100, ['3x3, 3 to 64'])" in command[2] and env.items() >= speed.KEEP.items()
 
 
 @pytest.fixture

@@ -8,15 +8,17 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS
 from inception_edu.googlenet import TABLE_1
 from inception_edu.layers import scale
 from inception_edu.lessons.lesson_01.pictures import C_IN, GRID, chain, stack_bars, words_bars
 from inception_edu.lessons.lesson_01.runs import BUDGET, SLIDERS, STEPS, squeezed
-from inception_edu.lessons.shared import mean_std, saved
+from inception_edu.lessons.studies import made_by, mean_std, paired, saved
 from inception_edu.widgets import Explorer, choices
 
 LIMIT = 64_000_000  # MACs: half of what block 3a costs as published
+TICKS = 0, 64, 128  # few, for they take the most time of a drawing
 PUBLISHED = ("published",) * len(SLIDERS)
 
 
@@ -94,6 +96,7 @@ def _draw(fig: Figure, setting: Setting) -> None:
     left, right = fig.subplots(1, 2, width_ratios=(1, 1))
     stack_bars(left, {"published": settings()[PUBLISHED].macs, "yours": setting.macs})
     left.axvline(LIMIT / 1e6, color=COLOURS["ink"], linestyle="--", label="budget")
+    left.set_xticks(TICKS)
     left.set_title(f"Block 3a: {setting.total / 1e6:.1f} million MACs")
     _draw_accuracies(right, setting)
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5,
@@ -109,6 +112,8 @@ def _draw_accuracies(ax: Axes, setting: Setting) -> None:
     ax.errorbar(setting.total / 1e6, setting.mean, std, **how)
     ax.axvline(LIMIT / 1e6, color=COLOURS["ink"], linestyle="--")
     ax.margins(y=0.1)
+    ax.set_xticks(TICKS)
+    ax.locator_params(axis="y", nbins=5)
     ax.set(xlabel="million MACs of block 3a", ylabel="test accuracy, %", xlim=(0, 140))
     ax.set_title(f"Test accuracy: {setting.accuracy}")
 
@@ -122,3 +127,22 @@ def explorer() -> Explorer:
         controls[name] = choices(options, "published", name)
     title = "The budget game"
     return Explorer(controls, pick, _draw, words, title=title, size=(11, 4))
+
+
+def winners() -> Table:
+    """The settings within the budget, the most accurate first, each beside the published one."""
+    published = settings()[PUBLISHED]
+    inside = [s for s in settings().values() if s.total <= LIMIT]
+    inside.sort(key=lambda s: (-s.mean, s.total))
+    heading = *SLIDERS, "MACs of block 3a", "test accuracy", "points, 95 % interval", "verdict"
+    rows = [heading, (*PUBLISHED, f"{published.total:,}", published.accuracy, "", "")]
+    for s in inside:
+        change = ("", "")
+        if len(s.accuracies) == len(published.accuracies) > 1:
+            found = paired(s.accuracies, published.accuracies)
+            change = str(found), found.verdict
+        rows.append((*s.steps, f"{s.total:,}", s.accuracy, *change))
+    about = f"n = {len(published.accuracies)} seeds, paired with the published setting's"
+    if published.accuracies:
+        about += f"; {made_by(saved('budget'))}"
+    return Table(rows, left=3, caption=about)

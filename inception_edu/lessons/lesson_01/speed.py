@@ -24,7 +24,7 @@ SHAPES = {  # name -> c_in, c_out, k, grid, groups
     "3x3, one by one": (192, 192, 3, 28, 192),  # each channel on its own
 }
 BATCHES = (1, 8)  # images at once
-ROUNDS, WARM_UP = 20, 2
+ROUNDS, WARM_UP = 30, 2
 SIDE = 640  # of the square matrices whose product shows how fast this machine can multiply
 NUMBERS = 16 * 2**20  # 64 MB, more than most caches hold, copied piece by piece
 PIECE = 2**20  # numbers of a piece
@@ -126,7 +126,7 @@ KEEP = {  # asks the C library of Linux to keep what is freed, up to these sizes
 
 def with_memory_kept(name: str) -> dict[tuple[str, int], Timing]:
     """One layer of SHAPES in a process of its own, whose memory is not given back to the system."""
-    show = f"print(json.dumps(list(measure(names=[{name!r}]).layers.values())))"
+    show = f"print(json.dumps(list(measure(100, [{name!r}]).layers.values())))"
     how = dict(capture_output=True, text=True, check=True, env=os.environ | KEEP)
     code = f"import json; from {__name__} import measure; {show}"
     run = subprocess.run([sys.executable, "-c", code], **how)
