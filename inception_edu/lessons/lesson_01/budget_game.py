@@ -108,12 +108,13 @@ def _draw_accuracies(ax: Axes, setting: Setting) -> None:
     every = settings().values()
     ax.plot([s.total / 1e6 for s in every], [s.mean for s in every], "o", color=COLOURS["muted"])
     std = statistics.stdev(setting.accuracies) if len(setting.accuracies) > 1 else 0
-    how = dict(fmt="o", markersize=11, capsize=5, lw=2.5, color=COLOURS["before"])
-    ax.errorbar(setting.total / 1e6, setting.mean, std, **how)
+    x, bar = setting.total / 1e6, (setting.mean - std, setting.mean + std)
+    ax.plot((x, x), bar, "_-", markersize=14, lw=2.5, color=COLOURS["before"])
+    ax.plot(x, setting.mean, "o", markersize=11, color=COLOURS["before"])
     ax.axvline(LIMIT / 1e6, color=COLOURS["ink"], linestyle="--")
     ax.margins(y=0.1)
     ax.set_xticks(TICKS)
-    ax.locator_params(axis="y", nbins=5)
+    ax.locator_params(axis="y", nbins=4)
     ax.set(xlabel="million MACs of block 3a", ylabel="test accuracy, %", xlim=(0, 140))
     ax.set_title(f"Test accuracy: {setting.accuracy}")
 
