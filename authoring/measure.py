@@ -28,6 +28,7 @@ from inception_edu.training.devices import hardware
 
 STUDIES = {  # name of the saved file -> the lesson's room and its table of entries
     "networks": ("shared", "NETWORKS"),
+    "budget": ("lesson_01.runs", "BUDGET"),
     "kernel_rates": ("lesson_02.runs", "RATES"),
     "kernels": ("lesson_02.runs", "KERNELS"),
     "relu": ("lesson_02.runs", "RELU"),

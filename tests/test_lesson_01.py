@@ -7,18 +7,21 @@ import pytest
 import torch
 from torch import nn
 
+from authoring.measure import table
 from conftest import solutions_pass
 from inception_edu import cost
 from inception_edu.figures import on_page, render
 from inception_edu.googlenet import TABLE_1, Inception
+from inception_edu.lessons import studies
 from inception_edu.lessons.lesson_01 import (
     budget_game,
     checks as checks,
-    pictures as lesson,
+    pictures,
+    roofline,
+    runs,
     speed,
 )
-
-BRANCHES = ["branch1x1", "branch3x3", "branch5x5", "branch_pool"]
+from inception_edu.lessons.shared import small_googlenet
 
 
 def cells(text):
@@ -26,14 +29,14 @@ def cells(text):
     return [re.split("  +", line) for line in text.splitlines()]
 
 
-def moved(explorer, **values):
+def moved(explorer, *, size=(8, 3), changes=True, **values):
     """The explorer's words after its controls were set, and that its picture changed."""
     before = explorer.picture.value
     for name, value in values.items():
         explorer.controls[name].value = value
     assert explorer.message.value == "" and explorer.values | values == explorer.values
-    assert explorer.picture.value != before
-    assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((8, 3))[0]
+    assert explorer.picture.value != before or not changes
+    assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page(size)[0]
     return explorer.words
 
 
@@ -72,7 +75,7 @@ def as_tensors(**shape):
 
 @pytest.mark.parametrize(
     "answer",
-    [right, by_counting, as_floats, as_tensors, as_texts],
+    [right, by_counting, as_floats, as_tensors],
 )
 def test_exercise_1_takes_right_numbers_in_every_form(answer):
     assert checks.exercise_1.judge(answer) == ("right", "")
@@ -131,6 +134,7 @@ def raises(**shape):
         (raises, "It raised NotImplementedError: not yet."),
         (lambda c_in, c_out: (1, 2), "It raised TypeError"),
         (lambda **s: sum(right(**s)), "Return two numbers, (params, macs), got"),
+        (as_texts, "Return two numbers, (params, macs), got"),
         (lambda **s: "12", "Return two numbers, (params, macs), got '12'."),
         (lambda **s: [None, 1], "Return two numbers, (params, macs), got '[None, 1]'."),
         (12, "'int' object is not callable"),
@@ -178,7 +182,7 @@ def test_counted_equals_the_closed_form(shape):
     assert checks.counted(shape) == right(**shape) == cost.conv_cost(**shape)[:2]
 
 
-# --- exercises 2 and 3
+# --- exercise 2
 
 
 def test_reduce_of_51_channels_costs_39_664_128_macs_and_52_too_many():
@@ -211,95 +215,59 @@ def test_exercise_2_judges(answer, state, said):
     assert found == state and said in told and bool(said) == bool(told)
 
 
-@pytest.mark.parametrize(
-    ("answer", "state", "said"),
-    [
-        ({"params": 1, "macs": 4}, "right", ""),
-        ({"macs": "4.0", "params": 1.0}, "right", ""),
-        ([1, 4], "right", ""),
-        ((torch.tensor(1), np.float32(4)), "right", ""),
-        (torch.tensor([1.0, 4.0]), "right", ""),
-        ({"params": 4, "macs": 4}, "not right yet", "params: 4 is not it; the same weights"),
-        ({"params": 1, "macs": 2}, "not right yet", "macs: 2 is not it; height and width both"),
-        ((1, 2), "not right yet", "Right: params. macs: 2 is not it"),
-        ((4, 1), "not right yet", "macs: 1 is not it"),
-        ((4, 4), "not right yet", "params: 4 is not it"),
-        (4, "not right yet", "params: 4 is not it"),
-        ({"params": 1, "macs": "four"}, "not right yet", "Give a factor as a number, got 'four'."),
-        ({"params": 1}, "not right yet", "Right: params. Not attempted yet: macs."),
-        ({"params": 1, "macs": ...}, "not right yet", "Right: params. Not attempted yet: macs."),
-        ({"params": ..., "macs": 3}, "not right yet", "macs: 3 is not it"),
-        ({"weights": 1}, "not right yet", "It has 'weights'; its parts are params, macs."),
-        ((1, 4, 4), "not right yet", "It has 3 parts, expected 2."),
-        (..., "not attempted yet", ""),
-        ({"params": ..., "macs": ...}, "not attempted yet", ""),
-    ],
-)
-def test_exercise_3_judges(answer, state, said):
-    found, told = checks.exercise_3.judge(answer)
-    assert found == state and said in told and bool(said) == bool(told)
-
-
 # --- figures and explorers
 
 
-def test_photo_is_small_colourful_and_between_0_and_1():
-    photo = lesson.photo()
-    assert photo.shape == (3, 100, 150) and photo.dtype == torch.float32
-    assert 0 <= photo.min() < 0.2 and 0.8 < photo.max() <= 1
-    assert not torch.equal(photo[0], photo[2])
+def test_photo_is_sharp_colourful_and_between_0_and_1():
+    photo = pictures.photo()
+    assert photo.shape == (3, 300, 300) and photo.dtype == torch.float32
+    assert photo.min() == 0 and photo.max() == 1
+    suit, background = photo[:, 220, 70], photo[:, 40, 190]
+    assert suit[0] - suit[1] > 0.4 > 0.1 > background[0] - background[1]
 
 
-def test_photos_are_shown_side_by_side_with_their_brightness():
-    photo = lesson.photo()
-    told = repr(lesson.show_photos(colour=photo, grey=photo.mean(0, keepdim=True)))
-    mean = f"{photo.mean():.3f}"
-    assert told.startswith(f"colour: mean brightness {mean}, grey: mean brightness {mean}\n")
-    assert '"colour"; 1 images | "grey"; 1 images' in told
+def test_photos_are_shown_side_by_side_as_large_as_the_page_allows():
+    photo = pictures.photo()
+    picture = pictures.show_photos({"a": photo, "b": photo[:1], "twice": 2 * photo})
+    assert repr(picture).startswith(f"a: mean {photo.mean():.3f}; b: mean {photo[0].mean():.3f}")
+    assert '"a"; 1 images | "b"; 1 images | "twice"; 1 images' in repr(picture)
+    fig = render(pictures._draw_photos, {"a": photo, "b": photo, "c": photo}, (10.98, 3.8))
+    assert all(ax.images[0].get_window_extent().width > 2 * 280 for ax in fig.axes)
+
+
+def test_values_outside_of_0_and_1_are_shown_as_black_and_white():
+    fig = render(pictures._draw_photos, {"x": torch.tensor([[[-1.0, 0.5, 2.0]]])}, (4, 4))
+    assert fig.axes[0].images[0].get_array().tolist() == [[0, 0.5, 1]]
 
 
 def test_direct_5x5_costs_120_422_400_macs_and_the_detour_2_408_448_and_10_035_200():
-    bars = lesson.detour()
-    assert bars == {
-        "direct": {"convolution": (120_422_400, 153_600)},
-        "detour": {"1x1 reduce": (2_408_448, 3_072), "convolution": (10_035_200, 12_800)},
+    assert pictures.detour() == {
+        "direct": {"convolution": 120_422_400},
+        "detour": {"1x1 reduce": 2_408_448, "convolution": 10_035_200},
     }
-    assert lesson.total(bars["detour"]) == 12_443_648
-    assert repr(lesson.show_detour()).splitlines()[2].split() == [
-        "detour",
-        "10,035,200",
-        "2,408,448",
-        "12,443,648",
-        "15,872",
-    ]
-    assert '"The detour costs 9.68 times less"' in repr(lesson.show_detour())
 
 
 @pytest.mark.parametrize(
     ("c_in", "reduce", "c_out", "k", "grid"), [(16, 1, 8, 1, 7), (832, 192, 384, 7, 56)]
 )
 def test_detour_of_any_widths_equals_the_closed_form_by_hand(c_in, reduce, c_out, k, grid):
-    bars = lesson.detour(c_in, reduce, c_out, k, grid)
-    assert lesson.total(bars["direct"]) == grid**2 * c_in * c_out * k * k
-    assert lesson.total(bars["detour"]) == grid**2 * reduce * (c_in + c_out * k * k)
-
-
-def test_chain_stops_where_a_width_is_0():
-    assert [c.macs for c in lesson.chain(4, 2, (3, 1), (2, 3))] == [48, 216]
-    assert lesson.chain(4, 2, (0, 1), (2, 3)) == lesson.chain(4, 2, (3, 1), (0, 3)) == []
+    direct, around = pictures.detour(c_in, reduce, c_out, k, grid).values()
+    assert direct == {"convolution": grid**2 * c_in * c_out * k * k}
+    assert sum(around.values()) == grid**2 * reduce * (c_in + c_out * k * k)
 
 
 def test_cost_explorer_starts_at_the_papers_5x5_branch_and_follows_its_sliders():
-    explorer = lesson.cost_explorer()
+    explorer = pictures.cost_explorer()
     assert explorer.values == dict(c_in=192, reduce=16, c_out=32, k=5, grid=28)
-    assert explorer.words == lesson.words_bars(lesson.detour())
+    assert explorer.words == pictures.words_bars(pictures.detour())
+    assert '"The detour costs 9.68 times less"' in explorer.plain
     told = cells(moved(explorer, c_in=64, reduce=4, c_out=8, k=3, grid=7))
-    assert told[1][-2:] == [f"{49 * 64 * 8 * 9:,}", f"{64 * 8 * 9:,}"]
-    assert told[2][-2] == f"{49 * 4 * (64 + 8 * 9):,}"
+    assert told[1][-1] == f"{49 * 64 * 8 * 9:,}"
+    assert told[2][-1] == f"{49 * 4 * (64 + 8 * 9):,}"
 
 
 def test_cost_explorer_survives_both_ends_of_every_slider():
-    explorer = lesson.cost_explorer()
+    explorer = pictures.cost_explorer()
     assert list(explorer.controls) == ["c_in", "reduce", "c_out", "k", "grid"]
     for name, control in explorer.controls.items():
         ends = [control.options[i] for i in (0, -1)] if hasattr(control, "options") else None
@@ -307,123 +275,304 @@ def test_cost_explorer_survives_both_ends_of_every_slider():
             moved(explorer, **{name: end})
 
 
+def test_reduce_of_77_is_nearest_to_half_and_from_155_the_detour_costs_more():
+    def ratio(reduce, grid):
+        direct, around = pictures.detour(reduce=reduce, grid=grid).values()
+        return sum(around.values()) / direct["convolution"]
+
+    for grid in (7, 56):
+        assert min(range(1, 193), key=lambda r: abs(ratio(r, grid) - 0.5)) == 77
+        assert ratio(154, grid) < 1 < ratio(155, grid)
+
+
 def test_detour_that_costs_more_says_so():
-    fig = render(lesson._draw_detour, lesson.detour(k=1, reduce=192), (8, 3))
+    fig = render(pictures._draw_detour, pictures.detour(k=1, reduce=192), (8, 3))
     title = fig.axes[0].get_title("left")
     assert title == "The detour costs 7.00 times as much"  # 192 (192 + 32) / (192 32)
 
 
-def test_block_3a_naive_has_308_281_344_macs_and_reduced_128_049_152():
-    bars = budget_game.block_bars()
-    assert [list(parts) for parts in bars.values()] == [BRANCHES, BRANCHES]
-    assert lesson.total(bars["naive"]) == 308_281_344
-    assert sum(weights for _, weights in bars["naive"].values()) == 393_216
-    assert lesson.total(bars["reduced"]) == 128_049_152
-    assert sum(weights for _, weights in bars["reduced"].values()) == 163_328
-    block = Inception(192, TABLE_1["3a"])
-    for name, branch in block.items():
-        assert bars["reduced"][name][1] == sum(
-            p.numel() for p in branch.parameters() if p.ndim == 4
-        )
-
-
-def test_budget_game_starts_over_the_budget_and_is_not_won():
-    game = budget_game.explorer()
-    assert game.values == dict(reduce3=96, reduce5=16, pool_proj=32)
-    assert game.words.endswith("4 of 4 branches alive; not won yet")
-    assert "over the budget" in game.plain and budget_game.BUDGET == 100_000_000
-
-
-def test_budget_game_can_be_won():
-    game = budget_game.explorer()
-    told = moved(game, reduce3=64)
-    macs = lesson.total(budget_game.block_bars(64, 16, 32)["reduced"])
-    assert macs < 100_000_000 and f"{macs:,}" in told
-    assert told.endswith("4 of 4 branches alive; won")
-    assert f'"Block 3a at {macs / 1e6:.1f} million MACs: under the budget"' in game.plain
-
-
-def test_budget_game_is_not_won_with_a_dead_branch():
-    game, won = budget_game.explorer(), dict(reduce3=64, reduce5=16, pool_proj=32)
-    dead = {"reduce3": "branch3x3", "reduce5": "branch5x5", "pool_proj": "branch_pool"}
-    for alive, (name, branch) in zip((3, 2, 1), dead.items(), strict=True):
-        bars = budget_game.block_bars(**won | {name: 0})
-        assert bars["reduced"][branch] == (0, 0)
-        assert budget_game.words_game(bars).endswith("3 of 4 branches alive; not won yet")
-        assert moved(game, **{name: 0}).endswith(f"{alive} of 4 branches alive; not won yet")
-
-
-def test_budget_itself_is_not_under_the_budget():
-    bars = {
-        "naive": budget_game.block_bars()["naive"],
-        "reduced": dict.fromkeys(BRANCHES, (25_000_000, 1)),
-    }
-    assert budget_game.words_game(bars).endswith("not won yet")
-    bars["reduced"] |= {"branch1x1": (24_999_999, 1)}
-    assert budget_game.words_game(bars).endswith("; won")
-
-
 def test_bars_are_told_as_a_table_with_their_sums():
-    bars = {"one": {"branch1x1": (1000, 2), "branch_pool": (30, 4)}, "two": {"branch1x1": (5, 6)}}
-    assert cells(lesson.words_bars(bars)) == [
-        ["MACs", "1x1", "pool", "total", "weights"],
-        ["one", "1,000", "30", "1,030", "6"],
-        ["two", "5", "0", "5", "6"],
+    bars = {"one": {"branch1x1": 1000, "branch_pool": 30}, "two": {"branch1x1": 5}}
+    assert cells(pictures.words_bars(bars)) == [
+        ["MACs", "1x1", "pool", "total"],
+        ["one", "1,000", "30", "1,030"],
+        ["two", "5", "0", "5"],
     ]
+
+
+# --- the budget game and its study
+
+
+def test_the_study_has_every_setting_of_the_sliders_once():
+    assert table("budget") is runs.BUDGET and len(runs.BUDGET) == 18
+    weights = {sum(p.numel() for p in entry.build().parameters()) for entry in runs.BUDGET.values()}
+    assert len(weights) == 18 and max(weights) == 96_178
+    for entry in runs.BUDGET.values():
+        recipe = entry.recipe_for(2)
+        assert (recipe.steps, recipe.batch_size, recipe.lr, recipe.seed) == (300, 128, 0.2, 2)
+        assert (recipe.precision, recipe.shares, recipe.flip) == ("float32", 1, False)
+
+
+def test_the_published_setting_is_the_series_small_googlenet_to_the_number():
+    torch.manual_seed(0)
+    theirs = small_googlenet().eval()
+    torch.manual_seed(0)
+    ours = runs.BUDGET["published, published, published"].build().eval()
+    x = torch.rand(2, 1, 28, 28)
+    with torch.no_grad():
+        assert torch.equal(ours(x), theirs(x).logits)
+        assert not torch.equal(ours(x), ours(x.flip(3)))
+
+
+def test_a_squeezed_row_narrows_its_own_columns_alone():
+    row = TABLE_1["5b"]
+    narrow = runs.squeezed(row, ("starved", "half", "starved"))
+    assert narrow == row._replace(n3x3_reduce=12, n5x5_reduce=24, pool_proj=8)
+    assert runs.squeezed(row, ("published",) * 3) == row
+    small = runs.squeezed(TABLE_1["3a"], ("starved", "starved", "starved"), 1 / 8)
+    assert (small.n3x3_reduce, small.n5x5_reduce, small.pool_proj, small.n3x3) == (1, 1, 1, 16)
+
+
+def test_all_nine_blocks_are_squeezed():
+    network = runs.BUDGET["half, starved, published"].build()
+    blocks = [b for b in network.body if isinstance(b, Inception)]
+    rows = [row for row in TABLE_1.values() if row.type == "inception"]
+    assert len(blocks) == len(rows) == 9
+    for block, row in zip(blocks, rows, strict=True):
+        reduce3, reduce5 = (block[f"branch{k}x{k}"][0].conv.out_channels for k in (3, 5))
+        assert reduce3 == round(row.n3x3_reduce / 16) and reduce5 == max(
+            1, round(row.n5x5_reduce / 128)
+        )
+        assert block["branch_pool"][1].conv.out_channels == row.pool_proj / 8
+
+
+@pytest.fixture
+def grid(monkeypatch):
+    """A saved study: 90 % as published, a point less for every slider that is starved."""
+    saved = {
+        name: [
+            dict(
+                seed=seed,
+                test_accuracy=0.9 + 0.001 * (seed - 1) - 0.01 * name.count("starved"),
+            )
+            for seed in range(3)
+        ]
+        for name in runs.BUDGET
+    }
+    about = dict(command="measured", versions=dict(torch="2"), hardware="2 cores")
+    study = about | dict(runs=saved)
+    monkeypatch.setattr(budget_game, "saved", lambda name: {"budget": study}[name])
+    budget_game.settings.cache_clear()
+    yield
+    budget_game.settings.cache_clear()
+
+
+def test_block_3a_has_128_049_152_macs_as_published_and_its_branches_those_of_the_block():
+    macs = budget_game.branch_macs(budget_game.PUBLISHED)
+    assert sum(macs.values()) == 128_049_152
+    for name, branch in Inception(192, TABLE_1["3a"]).items():
+        weights = sum(p.numel() for p in branch.parameters() if p.ndim == 4)
+        assert macs[name] == 28 * 28 * weights
+
+
+def test_seven_settings_keep_to_the_budget_six_of_them_starve_reduce3(grid):
+    inside = [s.steps for s in budget_game.settings().values() if s.total <= budget_game.LIMIT]
+    assert len(inside) == 7 and sum(steps[0] == "starved" for steps in inside) == 6
+    other = budget_game.pick(reduce3="half", reduce5="starved", pool_proj="starved")
+    assert other.steps in inside and round(other.total / 1e6, 1) == 61.3
+
+
+def test_the_game_starts_as_published_and_tells_what_narrower_layers_cost(grid):
+    game = budget_game.explorer()
+    assert game.values == dict.fromkeys(runs.SLIDERS, "published")
+    assert game.words.endswith("test accuracy 90.0 ± 0.1 % (n = 3); over the budget")
+    told = moved(game, reduce3="half", reduce5="starved", pool_proj="starved", size=(11, 4))
+    assert told.endswith("test accuracy 88.0 ± 0.1 % (n = 3); within the budget, 2.0 points lost")
+    assert '"Block 3a: 61.3 million MACs"' in game.plain and "starved: 1" in game.plain
+
+
+def test_winners_are_the_settings_within_the_budget_the_most_accurate_first(grid):
+    found = budget_game.winners()
+    heading, published, *inside = found.rows
+    assert published[:5] == (*budget_game.PUBLISHED, "128,049,152", "90.0 ± 0.1 %")
+    assert [row[:3].count("starved") for row in inside] == [1, 1, 2, 2, 2, 2, 3]
+    assert inside[0][-2:] == ("-1.0 (-1.0 to -1.0)", "worse")  # the same for each seed
+    assert [row[-1] for row in inside] == ["worse"] * 7
+    assert inside[-1] == (
+        *("starved",) * 3, f"{sum(budget_game.branch_macs(('starved',) * 3).values()):,}",
+        "87.0 ± 0.1 %", "-3.0 (-3.0 to -3.0)", "worse",
+    )  # fmt: skip
+    assert "n = 3 seeds" in found.caption and "measured; 2 cores; torch 2" in found.caption
+
+
+def test_a_difference_whose_interval_holds_0_is_not_told_as_one(grid):
+    setting = budget_game.settings()["starved", "published", "published"]
+    setting.accuracies[:] = [90.9, 89.0, 90.4]
+    (row,) = (row for row in budget_game.winners().rows if row[:3] == setting.steps)
+    assert row[-1] == "cannot tell" and row[-2].startswith("+0.1 (-")
+
+
+def test_a_setting_that_is_better_than_the_published_one_gains(grid):
+    better = budget_game.pick(reduce3="half", reduce5="half", pool_proj="published")
+    better = better._replace(accuracies=[91.0, 91.2, 91.4])
+    assert budget_game.verdict(better) == "over the budget, 1.2 points gained"
+
+
+def test_the_game_follows_every_button(grid):
+    game = budget_game.explorer()
+    for name, (_, steps) in runs.SLIDERS.items():
+        for step in steps:
+            moved(game, **{name: step}, size=(11, 4), changes=step != "published")
+
+
+@pytest.mark.parametrize("missing", ["study", "entry"])
+def test_the_game_is_played_without_accuracies_where_none_were_measured(monkeypatch, missing):
+    def saved(study):
+        if missing == "study":
+            raise FileNotFoundError(study)
+        return dict(runs={"half, half, published": [dict(test_accuracy=0.9)]})
+
+    monkeypatch.setattr(budget_game, "saved", saved)
+    budget_game.settings.cache_clear()
+    game = budget_game.explorer()
+    assert game.words.endswith("test accuracy not measured yet (n = 0); over the budget")
+    assert {row[-1] for row in budget_game.winners().rows[1:]} == {""}
+    if missing == "entry":
+        told = moved(game, reduce3="half", reduce5="half", size=(11, 4))
+        assert told.endswith("test accuracy 90.0 % (n = 1); over the budget")
+    budget_game.settings.cache_clear()
+
+
+def test_the_saved_study_has_three_runs_of_every_setting_and_what_made_it():
+    if not (studies.ASSETS / "budget.json").is_file():
+        pytest.skip("the study is not measured yet")
+    study = studies.saved("budget")
+    assert study["command"] == "python -m authoring measure budget"
+    assert study["versions"]["torch"] and study["hardware"]
+    assert {name: len(each) for name, each in study["runs"].items()} == dict.fromkeys(
+        runs.BUDGET, 3
+    )
 
 
 # --- the speed of six layers
 
 
+@pytest.mark.parametrize("batch", speed.BATCHES)
 @pytest.mark.parametrize("name", speed.SHAPES)
-def test_timed_layers_macs_and_bytes_are_those_of_the_layer(name, monkeypatch):
+def test_a_layers_macs_and_bytes_are_those_of_what_runs(name, batch, monkeypatch):
     ran = []
-
-    def timed(layer, x):
-        ran.append((layer, x, torch.get_num_threads()))
-        return 8.0
-
-    monkeypatch.setattr(speed, "milliseconds", timed)
-    c_in, c_out, k, grid, groups = shape = speed.SHAPES[name]
-    timing = speed.time_layer(*shape)
-    ((layer, x, threads),) = ran
+    monkeypatch.setattr(
+        nn.Conv2d, "forward", lambda layer, x: ran.append((layer, x)) or forward(layer, x)
+    )
+    c_in, c_out, k, grid, groups = speed.SHAPES[name]
+    job, macs, size = speed.layer_job(speed.SHAPES[name], batch)
     with torch.no_grad():
-        out = layer(x)
-    assert out.shape == (8, c_out, grid, grid) and layer.groups == groups
-    assert timing.macs == cost.conv_cost(c_in, c_out, k, grid, groups=groups).macs
-    assert timing.macs * 8 == out.numel() * layer.weight[0].numel()
-    assert timing.bytes == 4 * (x.numel() + out.numel() + layer.weight.numel()) // 8
-    assert timing.milliseconds == 1.0 and threads == 1
-    assert timing.gmacs_per_second == pytest.approx(timing.macs / 1e6)
-    assert timing.macs_per_byte == timing.macs / timing.bytes
+        out = job()
+    ((layer, x),) = ran
+    assert out.shape == (batch, c_out, grid, grid) and layer.groups == groups
+    assert macs * batch == out.numel() * layer.weight[0].numel()
+    assert size * batch == pytest.approx(4 * (x.numel() + out.numel() + layer.weight.numel()))
+
+
+forward = nn.Conv2d.forward
+
+
+def test_jobs_take_turns_and_the_shortest_time_of_each_counts(monkeypatch):
+    order, now = [], [0.0]
+    takes = {"a": iter([9, 9, 3, 1, 2]), "b": iter([1, 1, 5, 6, 4])}
+    monkeypatch.setattr(speed, "CLOCK", lambda: now[0])
+
+    def job(name):
+        order.append(name)
+        now[0] += next(takes[name])
+
+    found = speed.fastest({name: lambda name=name: job(name) for name in takes}, rounds=3)
+    assert order == ["a", "b"] * 5 and found == {"a": 1, "b": 4}  # two rounds are not counted
+
+
+def test_copy_goes_through_all_of_its_pieces():
+    copy = speed.copy_job()
+    target, source = (dict(zip("ab", pair, strict=True)) for pair in next_pieces(copy))
+    assert not torch.equal(*target.values()) and not torch.equal(*source.values())
+
+
+def next_pieces(copy):
+    """The first two pairs of pieces that a copy job works on."""
+    (pieces,) = (cell.cell_contents for cell in copy.__closure__)
+    return [next(pieces), next(pieces)]
+
+
+def test_a_machine_is_measured_on_one_core_and_its_ceilings_bound_its_layers():
+    before = torch.get_num_threads()
+    machine = speed.measure(1, names=["1x1, 832 to 256"])
+    assert torch.get_num_threads() == before
+    assert list(machine.layers) == [("1x1, 832 to 256", 1), ("1x1, 832 to 256", 8)]
+    for timing in machine.layers.values():
+        assert timing.macs == 10_436_608 and timing.seconds > 0
+        assert 0 < timing.gmacs_per_second <= machine.gmacs
+        assert timing.macs_per_byte == timing.macs / timing.bytes
+        assert timing.gigabytes_per_second == pytest.approx(timing.bytes / timing.seconds / 1e9)
+    assert machine.gigabytes > 0
+
+
+def test_the_process_that_keeps_its_memory_is_told_so_and_measures_the_same_layer(monkeypatch):
+    asked = []
+
+    def run(command, **how):
+        asked.append((command, how["env"]))
+        return type("Ran", (), {"stdout": "[[4, 2, 0.5], [4, 2, 0.25]]"})
+
+    monkeypatch.setattr(speed.subprocess, "run", run)
+    kept = speed.with_memory_kept("3x3, 3 to 64")
+    assert kept == {
+        ("3x3, 3 to 64", 1): speed.Timing(4, 2, 0.5),
+        ("3x3, 3 to 64", 8): speed.Timing(4, 2, 0.25),
+    }
+    ((command, env),) = asked
+    assert "measure(100, ['3x3, 3 to 64'])" in command[2] and env.items() >= speed.KEEP.items()
 
 
 @pytest.fixture
-def timings():
-    return {
-        "fast": speed.Timing(macs=1000, bytes=10, milliseconds=1.0),
-        "slow": speed.Timing(macs=500, bytes=50, milliseconds=2.0),
-    }
+def machine():
+    """A machine whose layers all take a millisecond an image, but for those that are told."""
+    times = {("3x3, 3 to 64", 8): 0.004, ("5x5, 192 to 32", 1): 0.007}
+    layers = {}
+    for name, shape in speed.SHAPES.items():
+        for batch in speed.BATCHES:
+            _, macs, size = speed.layer_job(shape, batch)
+            layers[name, batch] = speed.Timing(macs, size, times.get((name, batch), 0.001))
+    return speed.Machine(layers, 150.0, 10.0)
 
 
-def test_prediction_takes_the_first_layers_speed_for_all(timings):
-    assert speed.predicted(timings) == pytest.approx({"fast": 1.0, "slow": 0.5})
+def test_claims_are_ratios_of_what_was_measured(machine):
+    kept = {("3x3, 3 to 64", batch): speed.Timing(1, 1, 0.002) for batch in (1, 8)}
+    rows = roofline.claims(machine, kept).rows
+    assert rows[1][1:] == ("2 to 20", "7.0") and rows[2][1:] == ("above 1.2", "1.0")
+    assert rows[-2][1:] == ("above 1.5", "4.0") and rows[-1][1:] == ("below 1.5", "1.0")
+    rates = [t.macs / t.seconds for (_, batch), t in machine.layers.items() if batch == 1]
+    assert rows[4][2] == f"{max(rates) / min(rates):.1f}"
+    assert rows[5][2] == f"{120_422_400 / 7 / 21_676_032:.1f}"  # (1) is the slower of the two
 
 
-def test_speed_is_told_and_drawn_with_the_largest_slowdown_as_title(timings):
-    rows = [re.split("  +", line) for line in speed.words_speed(timings).splitlines()]
-    assert rows[0][:4] == ["layer", "MACs", "predicted ms", "measured ms"]
-    assert rows[2] == ["slow", "500", "0.500", "2.000", "0", "10.0"]
-    picture = speed.show_speed(timings)
-    told = repr(picture)
-    assert struct.unpack(">II", picture.png[16:24]) == tuple(2 * n for n in on_page((11, 4)))
-    assert '"Up to 4 times slower"' in told and "2 legend entries" in told
+def test_claims_say_how_many_times_fewer_or_more_macs_two_layers_have():
+    macs = [speed.layer_job(shape, 1)[1] for shape in speed.SHAPES.values()]
+    assert macs[0] / macs[1] == 25 and round(macs[1] / macs[5], 1) == 3.6
+    often = [
+        macs / speed.layer_job(s, 1)[2] for s, macs in zip(speed.SHAPES.values(), macs, strict=True)
+    ]
+    assert min(often[0], often[2]) > 75 > 10 > max(often[i] for i in (1, 3, 4, 5))
+    assert abs(often[1] - often[4]) < 0.3  # "as many MACs per byte"
 
 
-def test_at_least_four_shapes_are_timed(monkeypatch):
-    monkeypatch.setattr(speed, "time_layer", lambda *shape: shape)
-    assert speed.time_shapes() == speed.SHAPES
-    assert len(speed.SHAPES) >= 4
+def test_roofline_is_drawn_with_every_layer_and_told_with_its_speeds(machine):
+    picture = roofline.show_roofline(machine)
+    assert "ceilings: 150 GMAC/s and 10.0 GB/s" in picture.words
+    assert "(5) 3x3, 3 to 64: 21.7 GMAC/s, eight images at once 5.4" in picture.words
+    fastest, slowest = 120.4224, 1.354752
+    assert f'"A MAC is up to {fastest / slowest:.0f} times faster' in picture.words
+    rows = roofline.table(machine).rows
+    assert len(rows) == 7 and rows[5][:2] == ("(5) 3x3, 3 to 64", "21,676,032")
+    assert rows[5][2:6] == ("1.000", "4.000", "21.7", "5.4")
 
 
 def test_every_folded_solution_passes_its_own_check():

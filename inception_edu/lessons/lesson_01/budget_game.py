@@ -1,60 +1,149 @@
-"""Lesson 01: a game about block 3a, which must fit a budget of multiply-adds."""
+"""Lesson 01: a game about block 3a, whose price is to be halved at little loss of accuracy."""
 
-import ipywidgets
+import math
+import statistics
+from functools import cache
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from inception_edu.display import Table
+from inception_edu.figures import COLOURS
 from inception_edu.googlenet import TABLE_1
-from inception_edu.lessons.lesson_01.pictures import (
-    C_IN,
-    GRID,
-    Bars,
-    chain,
-    draw_bars,
-    total,
-    words_bars,
-)
-from inception_edu.widgets import Explorer
+from inception_edu.layers import scale
+from inception_edu.lessons.lesson_01.pictures import C_IN, GRID, chain, stack_bars, words_bars
+from inception_edu.lessons.lesson_01.runs import BUDGET, SLIDERS, STEPS, squeezed
+from inception_edu.lessons.studies import made_by, mean_std, paired, saved
+from inception_edu.widgets import Explorer, choices
 
-BUDGET = 100_000_000  # MACs; the published block costs 128 million
+LIMIT = 64_000_000  # MACs: half of what block 3a costs as published
+TICKS = 0, 64, 128  # few, for they take the most time of a drawing
+PUBLISHED = ("published",) * len(SLIDERS)
 
 
-def block_bars(reduce3: int = 96, reduce5: int = 16, pool_proj: int = 32) -> Bars:
-    """Bars of block 3a by branch; the naive block lacks both reduces, its output is as wide."""
-    row = TABLE_1["3a"]
-    bars = {}
-    for name, reduced in {"naive": False, "reduced": True}.items():
-        layers = {
-            "branch1x1": [(row.n1x1, 1)],
-            "branch3x3": [(reduce3, 1), (row.n3x3, 3)][not reduced :],
-            "branch5x5": [(reduce5, 1), (row.n5x5, 5)][not reduced :],
-            "branch_pool": [(pool_proj, 1)],
-        }
-        for branch, each in layers.items():
-            costs = chain(C_IN, GRID, *each)
-            macs, weights = sum(c.macs for c in costs), sum(c.params for c in costs)
-            bars.setdefault(name, {})[branch] = macs, weights
-    return bars
+class Setting(NamedTuple):
+    """What the sliders' steps cost in block 3a, and the test accuracies of the network so made."""
+
+    steps: tuple[str, ...]
+    macs: dict[str, int]  # of each branch of block 3a, at full width
+    accuracies: list[float]  # percent, one a run; none where it is not trained yet
+
+    @property
+    def total(self) -> int:
+        """MACs of block 3a."""
+        return sum(self.macs.values())
+
+    @property
+    def mean(self) -> float:
+        """Mean test accuracy, percent; nan where there is none."""
+        return statistics.mean(self.accuracies or [math.nan])
+
+    @property
+    def accuracy(self) -> str:
+        """The same in words, with the standard deviation."""
+        return f"{mean_std(self.accuracies)} %" if self.accuracies else "not measured yet"
 
 
-def words_game(bars: Bars) -> str:
-    """The bars as a table, and whether the game is won."""
-    alive = sum(macs > 0 for macs, _ in bars["reduced"].values())
-    won = alive == 4 and total(bars["reduced"]) < BUDGET
-    return f"{words_bars(bars)}\n{alive} of 4 branches alive; {'won' if won else 'not won yet'}"
+def branch_macs(steps: tuple[str, ...]) -> dict[str, int]:
+    """MACs of block 3a's branches, at full width, with the sliders at these steps."""
+    row = squeezed(TABLE_1["3a"], steps)
+    layers = {
+        "branch1x1": [(row.n1x1, 1)],
+        "branch3x3": [(row.n3x3_reduce, 1), (row.n3x3, 3)],
+        "branch5x5": [(row.n5x5_reduce, 1), (row.n5x5, 5)],
+        "branch_pool": [(row.pool_proj, 1)],
+    }
+    return {name: sum(c.macs for c in chain(C_IN, GRID, *each)) for name, each in layers.items()}
 
 
-def _draw_game(fig: Figure, bars: Bars) -> None:
-    macs = total(bars["reduced"])
-    side = "under" if macs < BUDGET else "over"
-    draw_bars(fig, bars, f"Block 3a at {macs / 1e6:.1f} million MACs: {side} the budget", BUDGET)
+@cache
+def settings() -> dict[tuple[str, ...], Setting]:
+    """Every setting of the sliders, with what was reached by the runs that are there."""
+    try:
+        runs = saved("budget")["runs"]
+    except FileNotFoundError:
+        runs = {}
+    found = {}
+    for name in BUDGET:
+        steps = tuple(name.split(", "))
+        reached = [100 * run["test_accuracy"] for run in runs.get(name, [])]
+        found[steps] = Setting(steps, branch_macs(steps), reached)
+    return found
+
+
+def pick(**steps: str) -> Setting:
+    """The setting of these steps, given by the sliders' names."""
+    return settings()[tuple(steps[name] for name in SLIDERS)]
+
+
+def verdict(setting: Setting) -> str:
+    """Whether the price is halved, and how accurate the network is beside the published one."""
+    side = "within" if setting.total <= LIMIT else "over"
+    lost = settings()[PUBLISHED].mean - setting.mean
+    change = f", {abs(lost):.1f} points {'lost' if lost > 0 else 'gained'}"
+    return f"{side} the budget{change * (setting.steps != PUBLISHED and not math.isnan(lost))}"
+
+
+def words(setting: Setting) -> str:
+    """The costs as a table, the accuracy with its standard deviation, and the verdict."""
+    table = words_bars({"published": settings()[PUBLISHED].macs, "yours": setting.macs})
+    about = f"test accuracy {setting.accuracy} (n = {len(setting.accuracies)})"
+    return f"{table}\n{about}; {verdict(setting)}"
+
+
+def _draw(fig: Figure, setting: Setting) -> None:
+    left, right = fig.subplots(1, 2, width_ratios=(1, 1))
+    stack_bars(left, {"published": settings()[PUBLISHED].macs, "yours": setting.macs})
+    left.axvline(LIMIT / 1e6, color=COLOURS["ink"], linestyle="--", label="budget")
+    left.set_xticks(TICKS)
+    left.set_title(f"Block 3a: {setting.total / 1e6:.1f} million MACs")
+    _draw_accuracies(right, setting)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5,
+               frameon=False)  # fmt: skip
+
+
+def _draw_accuracies(ax: Axes, setting: Setting) -> None:
+    """All settings as points, this one with its standard deviation."""
+    every = settings().values()
+    ax.plot([s.total / 1e6 for s in every], [s.mean for s in every], "o", color=COLOURS["muted"])
+    std = statistics.stdev(setting.accuracies) if len(setting.accuracies) > 1 else 0
+    x, bar = setting.total / 1e6, (setting.mean - std, setting.mean + std)
+    ax.plot((x, x), bar, "_-", markersize=14, lw=2.5, color=COLOURS["before"])
+    ax.plot(x, setting.mean, "o", markersize=11, color=COLOURS["before"])
+    ax.axvline(LIMIT / 1e6, color=COLOURS["ink"], linestyle="--")
+    ax.margins(y=0.1)
+    ax.set_xticks(TICKS)
+    ax.locator_params(axis="y", nbins=4)
+    ax.set(xlabel="million MACs of block 3a", ylabel="test accuracy, %", xlim=(0, 140))
+    ax.set_title(f"Test accuracy: {setting.accuracy}")
 
 
 def explorer() -> Explorer:
-    """Keep block 3a under 100 million MACs with all four branches alive."""
-    controls = {
-        "reduce3": ipywidgets.IntSlider(96, 0, 192, 4),
-        "reduce5": ipywidgets.IntSlider(16, 0, 96, 2),
-        "pool_proj": ipywidgets.IntSlider(32, 0, 128, 4),
-    }
+    """The widths of block 3a to choose, and what a network made so reached."""
+    row, controls = TABLE_1["3a"], {}
+    for name, (column, steps) in SLIDERS.items():
+        widths = {step: scale(getattr(row, column), STEPS[step]) for step in steps}
+        options = [(f"{step}: {width}", step) for step, width in widths.items()]
+        controls[name] = choices(options, "published", name)
     title = "The budget game"
-    return Explorer(controls, block_bars, _draw_game, words_game, title=title, size=(8, 3.2))
+    return Explorer(controls, pick, _draw, words, title=title, size=(11, 4))
+
+
+def winners() -> Table:
+    """The settings within the budget, the most accurate first, each beside the published one."""
+    published = settings()[PUBLISHED]
+    inside = [s for s in settings().values() if s.total <= LIMIT]
+    inside.sort(key=lambda s: (-s.mean, s.total))
+    heading = *SLIDERS, "MACs of block 3a", "test accuracy", "points, 95 % interval", "verdict"
+    rows = [heading, (*PUBLISHED, f"{published.total:,}", published.accuracy, "", "")]
+    for s in inside:
+        change = ("", "")
+        if len(s.accuracies) == len(published.accuracies) > 1:
+            found = paired(s.accuracies, published.accuracies)
+            change = str(found), found.verdict
+        rows.append((*s.steps, f"{s.total:,}", s.accuracy, *change))
+    about = f"n = {len(published.accuracies)} seeds, paired with the published setting's"
+    if published.accuracies:
+        about += f"; {made_by(saved('budget'))}"
+    return Table(rows, left=3, caption=about)

@@ -1,16 +1,20 @@
-"""Lesson 01, counting the cost: layers of six shapes, and how fast this machine computes them."""
+"""Lesson 01, counting the cost: how fast this machine computes, and how fast it could at most."""
 
-from typing import NamedTuple
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from itertools import cycle
+from typing import NamedTuple, TypeVar
 
 import torch
-from matplotlib.figure import Figure
 from torch import nn
 
-from inception_edu.cost import conv_cost, milliseconds, text_table
-from inception_edu.figures import COLOURS, Picture
+from inception_edu.cost import conv_cost
 from inception_edu.training.devices import cpu_threads
 
-IMAGES = 8  # in a batch
 SHAPES = {  # name -> c_in, c_out, k, grid, groups
     "5x5, 192 to 32": (192, 32, 5, 28, 1),
     "1x1, 192 to 32": (192, 32, 1, 28, 1),
@@ -19,76 +23,112 @@ SHAPES = {  # name -> c_in, c_out, k, grid, groups
     "3x3, 3 to 64": (3, 64, 3, 112, 1),
     "3x3, one by one": (192, 192, 3, 28, 192),  # each channel on its own
 }
+BATCHES = (1, 8)  # images at once
+ROUNDS, WARM_UP = 30, 2
+SIDE = 640  # of the square matrices whose product shows how fast this machine can multiply
+NUMBERS = 16 * 2**20  # 64 MB, more than most caches hold, copied piece by piece
+PIECE = 2**20  # numbers of a piece
+# The time that the core worked for this thread; where that is counted coarsely, what a clock shows.
+FINE = time.get_clock_info("thread_time").resolution < 1e-6
+CLOCK = time.thread_time if FINE else time.perf_counter
+Name = TypeVar("Name", bound=Hashable)
 
 
 class Timing(NamedTuple):
-    """One layer's MACs and the bytes it must move for one image, and its measured time."""
+    """What one image costs in a layer: MACs, bytes read and written, measured seconds."""
 
     macs: int
     bytes: int
-    milliseconds: float
+    seconds: float
 
     @property
     def macs_per_byte(self) -> float:
-        """How much arithmetic each number read or written is used for."""
+        """How many MACs are done for each byte read or written."""
         return self.macs / self.bytes
 
     @property
     def gmacs_per_second(self) -> float:
-        """Thousand million MACs done in a second."""
-        return self.macs / self.milliseconds / 1e6
+        """Billions of MACs done in a second."""
+        return self.macs / self.seconds / 1e9
+
+    @property
+    def gigabytes_per_second(self) -> float:
+        """Billions of bytes read and written in a second."""
+        return self.bytes / self.seconds / 1e9
 
 
-def time_layer(c_in: int, c_out: int, k: int, grid: int, groups: int) -> Timing:
-    """Time a convolution on the CPU, in float32, on one core: others disturb that least."""
+class Machine(NamedTuple):
+    """What was measured: the layers by name and batch, and this machine's two ceilings."""
+
+    layers: dict[tuple[str, int], Timing]
+    gmacs: float  # most MACs in a second, in billions: of a large matrix product, or of a layer
+    gigabytes: float  # most bytes in a second, in billions: of a large copy
+
+
+def fastest(jobs: Mapping[Name, Callable[[], object]], rounds: int = ROUNDS) -> dict[Name, float]:
+    """The shortest time of each job in seconds. The jobs take turns, so that a disturbance meets
+    all of them alike, and none of them in every round."""
+    found = dict.fromkeys(jobs, float("inf"))
+    for i in range(WARM_UP + rounds):
+        for name, job in jobs.items():
+            start = CLOCK()
+            job()
+            took = CLOCK() - start
+            if i >= WARM_UP:
+                found[name] = min(found[name], took)
+    return found
+
+
+def layer_job(shape: tuple[int, ...], batch: int) -> tuple[Callable[[], object], int, int]:
+    """A convolution at work on a batch; its MACs and bytes for one image, in float32."""
+    c_in, c_out, k, grid, groups = shape
     layer = nn.Conv2d(c_in, c_out, k, padding=k // 2, groups=groups, bias=False).eval()
+    x = torch.rand(batch, c_in, grid, grid)
     cost = conv_cost(c_in, c_out, k, grid, groups=groups)
-    numbers = (c_in + c_out) * grid * grid + cost.params / IMAGES  # weights are read once a batch
+    numbers = (c_in + c_out) * grid * grid + cost.params / batch  # weights are read once a batch
+    return lambda: layer(x), cost.macs, round(4 * numbers)
+
+
+def copy_job() -> Callable[[], object]:
+    """A copy of one piece after the other of a tensor that is too large for most caches."""
+    source, target = torch.rand(NUMBERS).split(PIECE), torch.rand(NUMBERS).split(PIECE)
+    pieces = cycle(zip(target, source, strict=True))
+
+    def copy() -> None:
+        a, b = next(pieces)
+        a.copy_(b)
+
+    return copy
+
+
+@torch.no_grad()
+def measure(rounds: int = ROUNDS, names: Iterable[str] = SHAPES) -> Machine:
+    """Measure layers and ceilings in turns, on one core, which others disturb least."""
+    layers = {(n, batch): layer_job(SHAPES[n], batch) for n in names for batch in BATCHES}
+    jobs = {name: job for name, (job, *_) in layers.items()}
+    square, other = torch.rand(2, SIDE, SIDE)
+    jobs |= {"product": lambda: square @ other, "copy": copy_job()}
     with cpu_threads(1):
-        ms = milliseconds(layer, torch.rand(IMAGES, c_in, grid, grid)) / IMAGES
-    return Timing(cost.macs, int(4 * numbers), ms)
+        took = fastest(jobs, rounds)
+    timings = {
+        name: Timing(macs, size, took[name] / name[1]) for name, (_, macs, size) in layers.items()
+    }
+    product = SIDE**3 / took["product"] / 1e9
+    most = max(product, *(timing.gmacs_per_second for timing in timings.values()))
+    return Machine(timings, most, 8 * PIECE / took["copy"] / 1e9)  # each number is read and written
 
 
-def time_shapes() -> dict[str, Timing]:
-    """Timings of all SHAPES."""
-    return {name: time_layer(*shape) for name, shape in SHAPES.items()}
+KEEP = {  # asks the C library of Linux to keep what is freed, up to these sizes in bytes
+    "MALLOC_MMAP_THRESHOLD_": f"{2**31}",
+    "MALLOC_TRIM_THRESHOLD_": f"{2**33}",
+}
 
 
-def predicted(timings: dict[str, Timing]) -> dict[str, float]:
-    """Milliseconds if every layer did its MACs as fast as the first."""
-    rate = next(iter(timings.values())).gmacs_per_second
-    return {name: timing.macs / rate / 1e6 for name, timing in timings.items()}
-
-
-def words_speed(timings: dict[str, Timing]) -> str:
-    rows = [("layer", "MACs", "predicted ms", "measured ms", "GMAC/s", "MACs per byte")]
-    for (name, timing), ms in zip(timings.items(), predicted(timings).values(), strict=True):
-        cells = (f"{ms:.3f}", f"{timing.milliseconds:.3f}", f"{timing.gmacs_per_second:.0f}")
-        rows.append((name, f"{timing.macs:,}", *cells, f"{timing.macs_per_byte:.1f}"))
-    return text_table(rows)
-
-
-def _draw_speed(fig: Figure, timings: dict[str, Timing]) -> None:
-    left, right = fig.subplots(1, 2, width_ratios=(3, 2))
-    names = [f"{name}  ({i})" for i, name in enumerate(timings, start=1)]
-    measured = [timing.milliseconds for timing in timings.values()]
-    expected = list(predicted(timings).values())
-    slowdown = max(m / e for m, e in zip(measured, expected, strict=True))
-    left.hlines(names, expected, measured, color=COLOURS["muted"], linewidth=3, zorder=1)
-    left.scatter(expected, names, 90, COLOURS["muted"], label="predicted from MACs")
-    left.scatter(measured, names, 90, COLOURS["before"], label="measured")
-    left.invert_yaxis()
-    left.set(xscale="log", xlabel="ms per image", title=f"Up to {slowdown:.0f} times slower")
-    left.legend(loc="lower right", frameon=False)
-    for i, timing in enumerate(timings.values(), start=1):
-        right.plot(timing.macs_per_byte, timing.gmacs_per_second, "o", color=COLOURS["before"])
-        point = (timing.macs_per_byte, timing.gmacs_per_second)
-        right.annotate(f"({i})", point, (0, 6), textcoords="offset points", ha="center")
-    right.set(xscale="log", xlabel="MACs per byte moved", ylabel="GMAC/s")
-    right.set(title="Speed follows reuse", ylim=(0, None))
-    right.margins(y=0.15)
-
-
-def show_speed(timings: dict[str, Timing]) -> Picture:
-    """Predicted against measured time, and speed against arithmetic per byte."""
-    return Picture(_draw_speed, timings, words_speed, size=(11, 4))
+def with_memory_kept(name: str) -> dict[tuple[str, int], Timing]:
+    """One layer of SHAPES in a process of its own, whose memory is not given back to the system."""
+    show = f"print(json.dumps(list(measure(100, [{name!r}]).layers.values())))"
+    how = dict(capture_output=True, text=True, check=True, env=os.environ | KEEP)
+    code = f"import json; from {__name__} import measure; {show}"
+    run = subprocess.run([sys.executable, "-c", code], **how)
+    timings = (Timing(*values) for values in json.loads(run.stdout))
+    return dict(zip(((name, batch) for batch in BATCHES), timings, strict=True))
