@@ -41,7 +41,7 @@ def squeezed_network(steps: tuple[str, ...]) -> nn.Sequential:
     return chain(stem=first, body=body, head=classifier(c_in, 10))
 
 
-RECIPE = Recipe(steps=300, batch_size=128, lr=0.2, precision="float32", shares=1, **ONE_PASS)
+RECIPE = Recipe(steps=200, batch_size=128, lr=0.2, precision="float32", shares=1, **ONE_PASS)
 BUDGET = {  # the study "budget": every setting of the sliders, by its name
     ", ".join(steps): Entry("01", partial(squeezed_network, steps), RECIPE)
     for steps in product(*(steps for _, steps in SLIDERS.values()))
