@@ -521,7 +521,7 @@ def studies(monkeypatch):
         for kind in kinds
     }
     relu = {
-        name: [run(0.8 + 0.01 * i + 0.001 * (seed % 2), 0.9 - abs(i % 4 - 1)) for seed in seeds]
+        name: [run(0.8 + 0.02 * (i // 2) + 0.001 * (seed % 2), 0.9 - i % 2) for seed in seeds]
         for i, name in enumerate(runs.RELU)
     }
     about = dict(command="python -m authoring measure x", versions={"torch": "2"}, hardware="a box")
@@ -554,20 +554,19 @@ def test_the_figure_of_the_four_networks_shows_every_run(studies):
 def test_each_network_of_the_relu_study_is_shown_at_its_best_rate(studies):
     found = answers.activations()
     assert list(found) == list(runs.ACTIVATIONS)
-    assert {rate for rate, _ in found.values()} == {"0.02"}  # the best by validation accuracy
+    assert {rate for rate, _ in found.values()} == {"0.02"}  # the better by validation accuracy
     words = answers.show_activations().words
-    assert "one linear layer: 81.0 ± 0.1, lr 0.02, n = 5" in words
-    assert "as published against one linear layer: +8.0 (+8.0 to +8.0) points, better" in words
-    assert answers.gain_as_published() == 8.0
+    assert "one linear layer: 80.0 ± 0.1, lr 0.02, n = 5" in words
+    assert "as published against one linear layer: +4.0 (+4.0 to +4.0) points, better" in words
+    assert answers.gain_as_published() == 4.0
 
 
-def test_the_saved_studies_hold_five_seeds_of_every_entry():
+def test_the_saved_studies_hold_every_seed_of_every_entry():
     for name, table in (("kernels", runs.KERNELS), ("relu", runs.RELU)):
-        study = studies_module.saved(name)
+        study, n = studies_module.saved(name), {"kernels": 5, "relu": 3}[name]
         assert list(study["runs"]) == list(table)
-        assert all(
-            [run["seed"] for run in found] == [0, 1, 2, 3, 4] for found in study["runs"].values()
-        )
+        seeds = [[run["seed"] for run in found] for found in study["runs"].values()]
+        assert seeds == [[*range(n)]] * len(table)
         assert study["command"].startswith(f"python -m authoring measure {name}")
         for entry, recipe in study["recipes"].items():
             assert recipe == asdict(table[entry].recipe)
