@@ -719,19 +719,5 @@ def test_the_mute_explorer_looks_up_every_choice_and_its_picture_changes(muted):
             assert f"  {name:<5} {share:6.1%}, " in explorer.words
 
 
-def test_the_explorers_words_name_the_commonest_mistake():
-    tables = {(branch, block): torch.eye(3, dtype=torch.int64) for branch, block in PAIRS}
-    tables["3x3", "4a"] = torch.tensor([[5, 0, 0], [0, 1, 7], [2, 0, 5]])
-    explorer = muting.mute_explorer(tables, ("coat", "shirt", "bag"))
-    explorer.controls["branch"].value = "3x3"
-    explorer.controls["block"].value = "4a"
-    assert "shirt taken for bag, 7 images" in explorer.words
-    assert " 55.0%" in explorer.words and "every branch at work 100.0%" in explorer.words
-
-
-PAIRS = [(branch, block) for branch in muting.BRANCHES for block in ("all", *muting.ROWS)]
-PAIRS.append(("none", "all"))
-
-
 def test_every_folded_solution_passes_its_own_check():
     solutions_pass("02")

@@ -124,11 +124,7 @@ def _words(choice: Choice) -> str:
         f"  {name:<5} {found:6.1%}, {wide[name]:.0%} of the channels"
         for name, found in choice.left.items()
     ]
-    wrong = choice.table.clone().fill_diagonal_(0)
-    true, predicted = divmod(int(wrong.argmax()), len(wrong))
-    names, n = choice.classes, int(wrong.max())
-    mistake = f"{names[true]} taken for {names[predicted]}, {n} images"
-    return "\n".join([*lines, f"muted {choice.branch}, commonest mistake: {mistake}"])
+    return "\n".join(lines)
 
 
 def _draw(fig: Figure, choice: Choice) -> None:
