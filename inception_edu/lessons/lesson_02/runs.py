@@ -116,5 +116,5 @@ ACTIVATIONS = {
 RELU = {
     f"{name}, lr {lr:g}": Entry("02", build, replace(PLAIN, lr=lr))
     for name, build in ACTIVATIONS.items()
-    for lr in (0.02, 0.05)
+    for lr in (0.02, 0.05, 0.1, 0.2)
 }
