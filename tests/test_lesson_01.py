@@ -309,7 +309,7 @@ def test_the_study_has_every_setting_of_the_sliders_once():
     assert len(weights) == 18 and max(weights) == 96_178
     for entry in runs.BUDGET.values():
         recipe = entry.recipe_for(2)
-        assert (recipe.steps, recipe.batch_size, recipe.lr, recipe.seed) == (300, 128, 0.2, 2)
+        assert (recipe.steps, recipe.batch_size, recipe.lr, recipe.seed) == (200, 128, 0.2, 2)
         assert (recipe.precision, recipe.shares, recipe.flip) == ("float32", 1, False)
 
 

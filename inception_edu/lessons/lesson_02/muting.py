@@ -124,7 +124,7 @@ def _words(choice: Choice) -> str:
         f"  {name:<5} {found:6.1%}, {wide[name]:.0%} of the channels"
         for name, found in choice.left.items()
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"muted {choice.branch}: {accuracy(choice.table):.1%}"])
 
 
 def _draw(fig: Figure, choice: Choice) -> None:
