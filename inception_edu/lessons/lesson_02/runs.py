@@ -113,7 +113,7 @@ ACTIVATIONS = {  # how each is built, and its learning rates: up to what all see
     "course network, as published": (partial(course, between=True, inside=False), (0.02, 0.05)),
     "course network, ReLU after every convolution": (
         partial(course, between=True, inside=True),
-        (0.02, 0.05, 0.1, 0.2),
+        (0.02, 0.05, 0.1),
     ),
 }
 RELU = {
