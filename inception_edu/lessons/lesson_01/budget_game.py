@@ -1,6 +1,5 @@
 """Lesson 01: a game about block 3a, whose price is to be halved at little loss of accuracy."""
 
-import math
 import statistics
 from functools import cache
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from inception_edu.googlenet import TABLE_1
 from inception_edu.layers import scale
 from inception_edu.lessons.lesson_01.pictures import C_IN, GRID, chain, stack_bars, words_bars
 from inception_edu.lessons.lesson_01.runs import BUDGET, SLIDERS, STEPS, squeezed
-from inception_edu.lessons.studies import made_by, mean_std, paired, saved
+from inception_edu.lessons.studies import accuracies, made_by, mean_std, paired, saved
 from inception_edu.widgets import Explorer, choices
 
 LIMIT = 64_000_000  # MACs: half of what block 3a costs as published
@@ -27,7 +26,7 @@ class Setting(NamedTuple):
 
     steps: tuple[str, ...]
     macs: dict[str, int]  # of each branch of block 3a, at full width
-    accuracies: list[float]  # percent, one a run; none where it is not trained yet
+    accuracies: list[float]  # percent, one a run
 
     @property
     def total(self) -> int:
@@ -36,13 +35,13 @@ class Setting(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Mean test accuracy, percent; nan where there is none."""
-        return statistics.mean(self.accuracies or [math.nan])
+        """Mean test accuracy, percent."""
+        return statistics.mean(self.accuracies)
 
     @property
     def accuracy(self) -> str:
         """The same in words, with the standard deviation."""
-        return f"{mean_std(self.accuracies)} %" if self.accuracies else "not measured yet"
+        return f"{mean_std(self.accuracies)} %"
 
 
 def branch_macs(steps: tuple[str, ...]) -> dict[str, int]:
@@ -59,16 +58,11 @@ def branch_macs(steps: tuple[str, ...]) -> dict[str, int]:
 
 @cache
 def settings() -> dict[tuple[str, ...], Setting]:
-    """Every setting of the sliders, with what was reached by the runs that are there."""
-    try:
-        runs = saved("budget")["runs"]
-    except FileNotFoundError:
-        runs = {}
-    found = {}
+    """Every setting of the sliders, with what its runs reached."""
+    study, found = saved("budget"), {}
     for name in BUDGET:
         steps = tuple(name.split(", "))
-        reached = [100 * run["test_accuracy"] for run in runs.get(name, [])]
-        found[steps] = Setting(steps, branch_macs(steps), reached)
+        found[steps] = Setting(steps, branch_macs(steps), accuracies(study, name))
     return found
 
 
@@ -82,7 +76,7 @@ def verdict(setting: Setting) -> str:
     side = "within" if setting.total <= LIMIT else "over"
     lost = settings()[PUBLISHED].mean - setting.mean
     change = f", {abs(lost):.1f} points {'lost' if lost > 0 else 'gained'}"
-    return f"{side} the budget{change * (setting.steps != PUBLISHED and not math.isnan(lost))}"
+    return f"{side} the budget{change * (setting.steps != PUBLISHED)}"
 
 
 def words(setting: Setting) -> str:
@@ -107,7 +101,7 @@ def _draw_accuracies(ax: Axes, setting: Setting) -> None:
     """All settings as points, this one with its standard deviation."""
     every = settings().values()
     ax.plot([s.total / 1e6 for s in every], [s.mean for s in every], "o", color=COLOURS["muted"])
-    std = statistics.stdev(setting.accuracies) if len(setting.accuracies) > 1 else 0
+    std = statistics.stdev(setting.accuracies)
     x, bar = setting.total / 1e6, (setting.mean - std, setting.mean + std)
     ax.plot((x, x), bar, "_-", markersize=14, lw=2.5, color=COLOURS["before"])
     ax.plot(x, setting.mean, "o", markersize=11, color=COLOURS["before"])
@@ -138,12 +132,7 @@ def winners() -> Table:
     heading = *SLIDERS, "MACs of block 3a", "test accuracy", "points, 95 % interval", "verdict"
     rows = [heading, (*PUBLISHED, f"{published.total:,}", published.accuracy, "", "")]
     for s in inside:
-        change = ("", "")
-        if len(s.accuracies) == len(published.accuracies) > 1:
-            found = paired(s.accuracies, published.accuracies)
-            change = str(found), found.verdict
-        rows.append((*s.steps, f"{s.total:,}", s.accuracy, *change))
+        change = paired(s.accuracies, published.accuracies)
+        rows.append((*s.steps, f"{s.total:,}", s.accuracy, str(change), change.verdict))
     about = f"n = {len(published.accuracies)} seeds, paired with the published setting's"
-    if published.accuracies:
-        about += f"; {made_by(saved('budget'))}"
-    return Table(rows, left=3, caption=about)
+    return Table(rows, left=3, caption=f"{about}; {made_by(saved('budget'))}")
