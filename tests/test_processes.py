@@ -68,7 +68,7 @@ def same_run(a, b):
 
 # `train`, which comes to a halt within the third epoch, until a file exists
 HALTED = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from inception_edu.__main__ import main
 from inception_edu.data import Batches
@@ -84,6 +84,7 @@ def draw_or_halt(self):
     return draw(self)
 
 Batches.draw = draw_or_halt
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 sys.exit(main(sys.argv[2:]))
 """
 
