@@ -4,12 +4,11 @@ import ast
 import inspect
 import linecache
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import FunctionType, ModuleType
 
 HEAD_NAMES = {"torch", "nn", "F"}  # the file imports them
 OURS = __name__.partition(".")[0]
-SAME = "your file stands alone: write it in torch"
 
 
 class Refused(Exception):
@@ -35,24 +34,27 @@ class Parts:
     def _take_from(self, cell: str, name: str, names: dict[str, object]) -> None:
         """Take what a cell binds to a name, after what that leans on."""
         self.definitions[name] = ""  # so that what calls itself is not taken twice
-        node = bindings(cell)[name]
-        for used in free_names(node, names):
-            if used in bindings(cell) and used not in self.definitions:
+        bound = bindings(cell)
+        for used in free_names(bound[name], names):
+            if used in self.definitions:
+                continue
+            if used in bound:
                 self._take_from(cell, used, names)
-            elif used not in self.definitions:
+            else:
                 self._lean_on(used, names[used])
         del self.definitions[name]
-        self.definitions[name] = "\n".join(cell.splitlines()[slice(*lines(node))])
+        self.definitions[name] = "\n".join(cell.splitlines()[slice(*lines(bound[name]))])
 
     def _lean_on(self, name: str, value: object) -> None:
         """See to it that a name of elsewhere means the same in the file."""
-        home, line = home_of(value, name)
         if name in self.known:
             return
+        home, line = home_of(value, name)
         if is_table(value):
             self._take_table(name, value)
         elif home.partition(".")[0] == OURS:
-            raise Refused(f"it uses {name} of {OURS}, and {SAME}, or keep your own first")
+            why = "your file stands alone: write it in torch, or keep your own first"
+            raise Refused(f"it uses {name} of {OURS}, and {why}")
         elif not line:
             raise Refused(f"it leans on {name}, which another cell made: move {name} into this one")
         else:
@@ -79,7 +81,7 @@ def own_functions(answer: object) -> list[FunctionType]:
 def bindings(text: str) -> dict[str, ast.stmt]:
     """What a text binds at its top level by def, class or assignment."""
     found = {}
-    for node in ast.parse(text).body if "%" not in text[:1] else ():
+    for node in ast.parse(text).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found[node.name] = node
         for target in getattr(node, "targets", [getattr(node, "target", None)]):
@@ -88,14 +90,14 @@ def bindings(text: str) -> dict[str, ast.stmt]:
     return found
 
 
-def free_names(definition: ast.stmt, names: dict[str, object]) -> Iterator[str]:
+def free_names(definition: ast.stmt, names: dict[str, object]) -> list[str]:
     """The global names that a definition uses beside the head's, in the alphabet's order."""
     nodes = list(ast.walk(definition))
     own = {node.arg for node in nodes if isinstance(node, ast.arg)}
     own |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     used = [node for node in nodes if isinstance(node, ast.Name)]
     own |= {node.id for node in used if not isinstance(node.ctx, ast.Load)}
-    return iter(sorted({node.id for node in used} & set(names) - own - HEAD_NAMES))
+    return sorted({node.id for node in used} & set(names) - own - HEAD_NAMES)
 
 
 def home_of(value: object, name: str) -> tuple[str, str]:

@@ -80,17 +80,6 @@ def compare_kernels() -> Table:
     return Table(rows, left=2, bold=bold, caption=about)
 
 
-def rates() -> Table:
-    """The accuracy of each kind of block at three learning rates, one run each."""
-    study = saved("kernel_rates")
-    names = {name.rpartition(", lr ")[2] for name in study["runs"]}
-    rows = [("validation accuracy, %", *(f"lr {lr}" for lr in sorted(names)))]
-    for block in BLOCKS:
-        runs = [study["runs"][f"{block}, lr {lr}"][0] for lr in sorted(names)]
-        rows.append((block, *(f"{100 * run['valid_accuracy']:.1f}" for run in runs)))
-    return Table(rows, caption=f"{FASHION}, one run each; {made_by(study)}")
-
-
 def activations() -> dict[str, tuple[str, list[float]]]:
     """For each network of the ReLU study, its best rate by validation, and its test accuracies."""
     study, found = saved("relu"), {}
@@ -162,9 +151,9 @@ def race(block: object, dataset: Dataset) -> Table:
     network = small_googlenet(block)
     macs = layer_table(network, dataset.train.shape).macs
     fit(network, dataset, PLAIN, watch=LiveCurve())
-    rows = [("nine blocks, seed 0", "MACs", "test accuracy, %")]
+    found, rows = kernels()[FASHION], [("nine blocks, seed 0", "MACs", "test accuracy, %")]
     for name, other in BLOCKS.items():
         cost = layer_table(small_googlenet(other), dataset.train.shape).macs
-        rows.append((name, f"{cost:,}", f"{kernels()[FASHION][name][0]:.1f}"))
+        rows.append((name, f"{cost:,}", f"{found[name][0]:.1f}"))
     rows.append(("yours", f"{macs:,}", f"{100 * evaluate(network, dataset.test).accuracy:.1f}"))
     return Table(rows, bold=[len(rows) - 2])
