@@ -7,6 +7,7 @@ done of a study that was stopped is in `BEGUN`, and the next call goes on from t
 import json
 import multiprocessing
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,7 +20,6 @@ import torch
 
 from authoring.execution import ROOT
 from inception_edu.data import Dataset, load
-from inception_edu.figures import running_mean
 from inception_edu.files import write
 from inception_edu.lessons.shared import ASSETS, Entry
 from inception_edu.training import History, evaluate, fit, silent
@@ -32,7 +32,9 @@ STUDIES = {  # name of the saved file -> the lesson's room and its table of entr
     "kernel_rates": ("lesson_02.runs", "RATES"),
     "kernels": ("lesson_02.runs", "KERNELS"),
     "relu": ("lesson_02.runs", "RELU"),
+    "aux_rates": ("lesson_04.runs", "RATES"),
     "aux_race": ("lesson_04.runs", "RACE"),
+    "aux_heads": ("lesson_04.runs", "REGULARISER"),
     "training": ("lesson_05.runs", "RUNS"),
     "cifar10": ("lesson_05.runs", "CIFAR10"),
     "factorised": ("lesson_06.runs", "RUNS"),
@@ -139,10 +141,11 @@ def quiet() -> bool:
 
 
 def shortened(history: History) -> dict:
-    """A history's rows to four digits, and points of each head's loss curve, averaged."""
+    """A history's rows to four digits, and each head's loss, the mean of every few steps."""
     every = max(1, history.step // POINTS)
     curves = {
-        name: running_mean(values)[every - 1 :: every] for name, values in history.losses.items()
+        name: [statistics.fmean(some) for some in zip(*[iter(values)] * every, strict=False)]
+        for name, values in history.losses.items()
     }
     return dict(
         stopped=history.stopped,

@@ -352,6 +352,8 @@ def test_the_end_is_validated_and_equals_evaluate():
     assert [row["step"] for row in history.rows] == [5, 10, 12]  # epochs of 40 // 8 steps
     last = history.rows[-1]
     assert (last["valid_loss"], last["valid_accuracy"]) == (found.loss, found.accuracy)
+    named = found.logits.double().softmax(1).gather(1, found.logits.argmax(1, keepdim=True))
+    assert last["valid_confidence"] == pytest.approx(named.mean().item())
 
 
 def test_a_row_holds_the_epochs_mean_loss_accuracy_rate_and_seconds():
@@ -794,7 +796,10 @@ def test_history_saved_as_csv_is_a_table_of_its_rows(tmp_path):
     rows = list(csv.DictReader((tmp_path / "run.csv").read_text().splitlines()))
     assert [{name: float(value) for name, value in row.items()} for row in rows] == history.rows
     names = ["epoch", "step", "lr", "main_loss", "main_accuracy", "train_seconds"]
-    assert list(rows[0]) == [*names, "valid_loss", "valid_accuracy", "valid_seconds"]
+    assert list(rows[0]) == [
+        *names,
+        *("valid_loss", "valid_accuracy", "valid_confidence", "valid_seconds"),
+    ]
     assert len(rows) == 2
 
 

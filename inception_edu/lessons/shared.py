@@ -100,6 +100,17 @@ NETWORKS = {
     "Inception v3, 1/8 width": Entry("08", small_inception_v3, GOOGLENET_RECIPE),
 }
 
+
+def first_images(dataset: Dataset, train: int | None = None, *, valid: int = 2_000) -> Dataset:
+    """The first `train` training images of a data set (None: all), and `valid` to validate on."""
+    parts = dict(train=(dataset.train, train), valid=(dataset.valid, valid))
+    short = {
+        name: replace(part, images=part.images[:n], labels=part.labels[:n])
+        for name, (part, n) in parts.items()
+    }
+    return replace(dataset, **short)
+
+
 # The running table at the end of every lesson.
 
 

@@ -28,6 +28,11 @@ class Evaluation:
     loss: float
     logits: Tensor
 
+    @property
+    def confidence(self) -> float:
+        """The mean probability (0 to 1) that is given to the class that is named."""
+        return self.logits.double().softmax(1).amax(1).mean().item()
+
 
 @torch.no_grad()
 def evaluate(model: nn.Module, split: Split, *, device: str = "auto") -> Evaluation:

@@ -164,7 +164,9 @@ class Run:
             return {}
         with devices.cpu_threads(self.threads):
             found = evaluate(self.evaluated, self.dataset.valid, device=str(self.device))
-        return dict(valid_loss=found.loss, valid_accuracy=found.accuracy)
+        return dict(
+            valid_loss=found.loss, valid_accuracy=found.accuracy, valid_confidence=found.confidence
+        )
 
     @property
     def _parts(self) -> dict[str, object]:

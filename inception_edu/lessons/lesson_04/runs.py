@@ -1,16 +1,24 @@
-"""Lesson 04, auxiliary classifiers: its networks and the race that is saved."""
+"""Lesson 04, auxiliary classifiers: its networks, and the runs that are saved.
+
+RATES sweeps the learning rate of every start, RACE runs with and without heads at the best one,
+REGULARISER asks with few images what of a head helps, and when.
+"""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from inception_edu.googlenet import GoogLeNet, initialise
-from inception_edu.lessons.shared import Entry, without_norm
+from torch import nn
+
+from inception_edu.googlenet import TABLE_1, AuxHead, GoogLeNet, initialise
+from inception_edu.lessons.shared import Entry, first_images, without_norm
 from inception_edu.training.recipe import ONE_PASS, Recipe
 
 # How the weights start: what the uniform draw makes up for, and the biases; None: as PyTorch does.
 # "Xavier" is [CAFFE]'s.
 STARTS = {"PyTorch": None, "Xavier": ("linear", 0.2), "Kaiming": ("relu", 0.0)}
+WIDTH = 1 / 8
 
 
 class Setting(NamedTuple):
@@ -24,7 +32,7 @@ class Setting(NamedTuple):
 
     def network(self, *, aux: bool = True) -> GoogLeNet:
         """The small GoogLeNet at 1/8 width for Fashion-MNIST, in this setting."""
-        network = GoogLeNet("small", num_classes=10, in_channels=1, width=1 / 8)
+        network = GoogLeNet("small", num_classes=10, in_channels=1, width=WIDTH)
         if not self.norm:
             without_norm(network)
         if STARTS[self.start] is not None:
@@ -35,22 +43,63 @@ class Setting(NamedTuple):
 
 
 SETTINGS = tuple(Setting(start, norm) for norm in (False, True) for start in STARTS)
-RATES = {  # learning rate of each setting in the race: one that trained in a short trial, not tuned
-    Setting("PyTorch", False): 0.05,
-    Setting("Xavier", False): 0.02,
-    Setting("Kaiming", False): 0.02,
-    Setting("PyTorch", True): 0.1,
-}
+BARE = tuple(setting for setting in SETTINGS if not setting.norm)
 HEADS = {"without heads": False, "with heads": True}
+RECIPE = Recipe(
+    steps=600, batch_size=64, lr=0.1, precision="float32", shares=1, validate_every=60, **ONE_PASS
+)
 
 
-def entry(setting: Setting, aux: bool) -> Entry:
-    """One runner: 300 steps of 32 images in float32."""
-    recipe = Recipe(steps=300, batch_size=32, lr=RATES[setting], precision="float32", **ONE_PASS)
+def entry(setting: Setting, aux: bool, lr: float, *, steps: int) -> Entry:
+    """One runner of the sweep or of the race."""
     build: Callable[[], GoogLeNet] = partial(setting.network, aux=aux)
-    return Entry("04", build, recipe)
+    return Entry("04", build, replace(RECIPE, lr=lr, steps=steps), prepare=first_images)
 
 
-RACE = {
-    f"{setting}, {heads}": entry(setting, aux) for setting in RATES for heads, aux in HEADS.items()
+RATES = {  # one seed each: which rate is best, and does a start train at any?
+    f"{setting}, {heads}, lr {lr:g}": entry(setting, aux, lr, steps=300)
+    for setting in BARE
+    for heads, aux in HEADS.items()
+    for lr in (0.01, 0.03, 0.1, 0.3)
 }
+
+
+def heads_network(build: Callable[[int], nn.Module] | None, upper: bool) -> GoogLeNet:
+    """The network with batch norm; `build(c_in)` makes its heads, None: it has none; only aux2,
+    the `upper` one, or both. Equal seeds give equal weights up to the main head's end."""
+    network = Setting("PyTorch", True).network(aux=False)
+    for name, block in network.reads.items() if build else ():
+        if name == "aux2" or not upper:
+            network.aux[name] = build(TABLE_1[block].scaled(WIDTH).c_out)
+    return network
+
+
+def head(c_in: int, *, norm: bool, dropout: bool) -> AuxHead:
+    """A head with or without batch norm after its convolution, with or without dropout."""
+    made = AuxHead(c_in, 10, norm=norm, width=WIDTH)
+    if not dropout:
+        made.dropout.p = 0.0
+    return made
+
+
+FEW = 2_000  # images: so few that a network knows them by heart at the end
+KINDS = {  # how a head is made, and whether there is the upper one alone
+    "no heads": (None, False),
+    "both, plain": (partial(head, norm=False, dropout=False), False),
+    "both, batch norm": (partial(head, norm=True, dropout=False), False),
+    "both, dropout": (partial(head, norm=False, dropout=True), False),
+    "both, batch norm and dropout": (partial(head, norm=True, dropout=True), False),
+    "upper alone, batch norm and dropout": (partial(head, norm=True, dropout=True), True),
+}
+REGULARISER = {
+    name: Entry(
+        "04",
+        partial(heads_network, *kind),
+        RECIPE,
+        prepare=partial(first_images, train=FEW),
+    )
+    for name, kind in KINDS.items()
+}
+
+BEST: dict[str, float] = {}  # learning rate of each runner, from the sweep
+RACE: dict[str, Entry] = {}
