@@ -1,5 +1,5 @@
 # make lab | make test | make restore LESSON=01      (instructors: make slides, make site)
-# Authors: make run, make e2e (a real browser), make colab (old versions), make test-all
+# Authors: make run, make e2e (a real browser), make colab (old versions), make gpu, make test-all
 # PYTHON=python3.12 chooses another Python, ARGS="..." is passed on, as in: make lab ARGS=--no-browser
 PYTHON ?= python3
 PY = .venv/bin/python
@@ -7,7 +7,7 @@ ARGS =
 # Two processes, each with whole files: what is slow waits, what is fast does not.
 TOGETHER = -n 2 --dist loadfile
 
-.PHONY: lab restore slides site test filled colab e2e test-all run
+.PHONY: lab restore slides site test filled colab e2e gpu test-all run
 
 lab: .venv/installed
 	@$(PY) -m inception_edu lab $(ARGS)
@@ -38,6 +38,10 @@ colab: .venv/installed
 # JupyterLab, a slide deck and a page of the site in Chromium.
 e2e: .venv/installed
 	$(PY) -m pytest -q $(TOGETHER) tests/e2e
+
+# Tests and speed on one card, in at most nine minutes; lesson 05 shows what it saves.
+gpu: .venv/installed
+	@$(PY) -m authoring gpu $(ARGS)
 
 test-all: test filled colab
 	$(MAKE) slides site e2e ARGS=

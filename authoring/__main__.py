@@ -20,6 +20,8 @@ COMMANDS = {
     "slides": "a deck of each lesson, in build/slides",
     "site": "pages of all lessons to read, in build/site",
     "explorers": "a table of how long each explorer's step takes",
+    "gpu": "what a GPU shows, in at most nine minutes, where there is one",
+    "ship": "make a run of the command train the network that the package brings: ship FOLDER",
     "measure": "train the runs that lessons show, once a seed: measure [STUDY...]",
 }
 
@@ -85,7 +87,7 @@ def parse(argv: list[str] | None) -> Namespace:
     parser.add_argument("--fresh", action="store_true", help="run: keep no old output or picture")
     parser.add_argument("--out", type=Path, help="fill, slides, site: folder instead of build/...")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="measure: runs")
-    parser.add_argument("--data", help="measure: a .npz file instead of the study's data set")
+    parser.add_argument("--data", help="measure, gpu: a .npz file instead of the study's data set")
     parser.add_argument("--jobs", type=int, default=1, help="measure: runs at a time (1)")
     args = parser.parse_intermixed_args(argv)
     folder = {"fill": "filled"}.get(args.command, args.command)
@@ -103,6 +105,16 @@ def main(argv: list[str] | None = None) -> int:
 
         for study in args.studies or STUDIES:
             print("saved", measure(study, args.seeds, data=args.data, jobs=args.jobs).name)
+        return 0
+    if args.command == "ship":
+        from authoring.ship import ship
+
+        print(ship(args.notebooks[0]))
+        return 0
+    if args.command == "gpu":
+        from authoring import gpu
+
+        print(gpu.measure(args.data))
         return 0
     faults = [f"there is no notebook {path}" for path in args.notebooks if not path.is_file()]
     together = args.command in ("site", "explorers")
