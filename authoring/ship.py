@@ -15,19 +15,19 @@ from inception_edu.training.devices import hardware
 
 NEEDED = "format", "versions", "model", "recipe", "data", "weights"  # to predict and to fine-tune
 ABOUT = """\
-cifar10_small.pt: {network}, {params:,} parameters, trained on
-CIFAR-10 in colour; lessons 00, 03 and 09 begin with its weights. It is what best.pt of this command holds of the
+cifar10_small.pt: {network}, {params:,} parameters, trained on CIFAR-10 in colour;
+lessons 00, 03 and 09 begin with its weights. It is what best.pt of this command holds of the
 network (seed {seed}, one run):
 
   {command}
 
-Accuracy on the 10,000 test images: {accuracy:.2%} (n = 1), after epoch {epoch:g}, the best on the validation part.
-Training took {seconds:,.0f} seconds beside other work on {hardware}, in {precision},
-with {versions}.
+Accuracy on the 10,000 test images: {accuracy:.2%} (n = 1), after epoch {epoch:g}, the best on the
+validation part. Training took {seconds:,.0f} seconds beside other work on {hardware}, in
+{precision}, with {versions}.
 
-CIFAR-10 is the data set of Alex Krizhevsky, "Learning multiple layers of features from tiny images", 2009: 60,000 photos
-of 32x32 pixels in ten classes. Its authors state no licence, so none of its images is shipped here; the weights were
-made for this project and are under its licence.
+CIFAR-10 is the data set of Alex Krizhevsky, "Learning multiple layers of features from tiny
+images", 2009: 60,000 photos of 32x32 pixels in ten classes. Its authors state no licence, so none
+of its images is shipped here; the weights were made for this project and are under its licence.
 """
 
 

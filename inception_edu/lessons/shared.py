@@ -158,9 +158,6 @@ def running_table(lesson: str) -> Table:
     return table_reached(networks, bold=new)
 
 
-# Small helpers.
-
-
 def source(thing: object) -> Markdown:
     """The source of a function or class, highlighted."""
     return Markdown(f"```python\n{inspect.getsource(thing)}```")
