@@ -60,7 +60,7 @@ RATES = {  # one seed each: which rate is best, and does a start train at any?
     f"{setting}, {heads}, lr {lr:g}": entry(setting, aux, lr, steps=300)
     for setting in BARE
     for heads, aux in HEADS.items()
-    for lr in (0.01, 0.03, 0.1, 0.3)
+    for lr in (0.003, 0.01, 0.03, 0.1, 0.3)
 }
 
 
@@ -101,5 +101,13 @@ REGULARISER = {
     for name, kind in KINDS.items()
 }
 
-BEST: dict[str, float] = {}  # learning rate of each runner, from the sweep
-RACE: dict[str, Entry] = {}
+BEST = {  # the best learning rate of each runner in the sweep; PyTorch's start trains at none
+    (Setting("Xavier", False), "without heads"): 0.01,
+    (Setting("Xavier", False), "with heads"): 0.03,
+    (Setting("Kaiming", False), "without heads"): 0.01,
+    (Setting("Kaiming", False), "with heads"): 0.01,
+}
+RACE = {
+    f"{setting}, {heads}": entry(setting, HEADS[heads], lr, steps=600)
+    for (setting, heads), lr in BEST.items()
+}
