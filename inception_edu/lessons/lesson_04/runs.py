@@ -104,7 +104,7 @@ REGULARISER = {
 BEST = {  # the best learning rate of each runner in the sweep; PyTorch's start trains at none
     (Setting("Xavier", False), "without heads"): 0.01,
     (Setting("Xavier", False), "with heads"): 0.03,
-    (Setting("Kaiming", False), "without heads"): 0.01,
+    (Setting("Kaiming", False), "without heads"): 0.003,
     (Setting("Kaiming", False), "with heads"): 0.01,
 }
 RACE = {
