@@ -88,7 +88,7 @@ def gain_at_end(study: Study) -> float:
 
 def show_curves(study: Study) -> Picture:
     """Validation accuracy while training, with and without heads, means over the seeds."""
-    return Picture(_draw_curves, study, _tell_curves, size=(11, 4.2))
+    return Picture(_draw_curves, study, _tell_curves, size=(10, 3.6))
 
 
 def _curve(study: Study, kind: str, value: str) -> tuple[list[int], Values]:
@@ -125,7 +125,7 @@ def _draw_curves(fig: Figure, study: Study) -> None:
 
 def show_changes(study: Study) -> Picture:
     """Every comparison at every moment, with the 95 % interval of the paired difference."""
-    return Picture(_draw_changes, study, _tell_changes, size=(11, 4.8))
+    return Picture(_draw_changes, study, _tell_changes, size=(10, 4.8))
 
 
 def _tell_changes(study: Study) -> str:

@@ -94,5 +94,7 @@ def _draw_losses(fig: Figure, means: dict[str, list[float]]) -> None:
     ax.axhline(math.log(10), color=COLOURS["muted"], ls=":", lw=2)
     ends = " and ".join(f"{values[-1]:.2f} {heads}" for heads, values in means.items())
     ax.set_title(f"One run each: {ends}")
-    ax.set(xlabel="step", ylabel=f"main head's loss, means of {WINDOW} steps", ylim=(0, None))
+    ax.set(
+        xlabel=f"step; a point is the mean of {WINDOW}", ylabel="main head's loss", ylim=(0, None)
+    )
     ax.legend(frameon=False, loc="lower left")

@@ -42,7 +42,7 @@ def explorer(grid: Grid) -> Explorer:
         "blocks": choices(("with", "without"), description="1x1 reduces"),
     }
     title = "At which layer do the heads make the gradient longer?"
-    return Explorer(controls, look_up, _draw, _words, title=title, size=(11, 4.4), tells=False)
+    return Explorer(controls, look_up, _draw, _words, title=title, size=(11, 4), tells=False)
 
 
 def _words(choice: Choice) -> str:

@@ -43,7 +43,7 @@ def sweep(study: Study) -> dict[Runner, dict[float, float]]:
         setting, _, heads = runner.rpartition(", ")
         by_rate = found.setdefault(Runner(setting, heads), {})
         by_rate[float(lr)] = 100 * run["rows"][-1]["valid_accuracy"]
-    return found
+    return {runner: dict(sorted(by_rate.items())) for runner, by_rate in found.items()}
 
 
 def rates_that_train(study: Study, runner: Runner) -> int:
@@ -68,7 +68,7 @@ def leaves(run: dict) -> int | None:
 
 def show_sweep(study: Study) -> Picture:
     """Validation accuracy against the learning rate, for each start, with and without heads."""
-    return Picture(_draw_sweep, study, _tell_sweep, size=(11, 3.8))
+    return Picture(_draw_sweep, study, _tell_sweep, size=(10, 3.4))
 
 
 def _tell_sweep(study: Study) -> str:
@@ -122,7 +122,7 @@ def saved_steps(study: Study, setting: str) -> Paired | None:
 
 def show_race(study: Study) -> Picture:
     """The main head's loss with and without aux heads, every seed, in every setting."""
-    return Picture(_draw_race, study, _tell_race, size=(11, 4.2))
+    return Picture(_draw_race, study, _tell_race, size=(10, 3.6))
 
 
 def _tell_race(study: Study) -> str:

@@ -49,10 +49,9 @@ def by_sweep(sweep: dict) -> Claim:
     dead = [runner for runner, lr in best.items() if runner.heads == without and lr is None]
     saved = [runner for runner in dead if best[runner._replace(heads=with_heads)] is not None]
     starts = ", ".join(runner.start for runner in dead)
-    here = (
-        f"{starts}: no rate of {len(next(iter(race.sweep(sweep).values())))} trains without heads"
-    )
-    here += f", {len(saved)} of {len(dead)} starts with heads"
+    rates = len(next(iter(race.sweep(sweep).values())))
+    trains = ", ".join(runner.start for runner in saved) or "none"
+    here = f"no rate of {rates} trains {starts} without heads; with heads: {trains}"
     verdict = "better" if saved else "no better"
     return ("a start that does not train is rescued", "often concluded", here, "1", verdict)
 
@@ -97,5 +96,6 @@ def by_reduces(grid: Grid) -> Claim:
     have, lack = (gradients.faded(grid[Case(least, reduces)]) for reduces in (True, False))
     change = gradients.times(have, lack)
     here = f"{least}: with reduces {gradients.interval(change)} times as much arrives"
-    verdict = gradients.says(change, "better", "worse")
+    word = gradients.says(change, "better", "worse")
+    verdict = f"{word} at this scale" if word == "cannot tell" else word
     return ("1x1 eases vanishing gradients", "course notes", here, str(change.n), verdict)
