@@ -896,7 +896,7 @@ def test_the_curves_and_intervals_are_those_of_the_study():
     left, right = render(early_late._draw_curves, study, (10, 3.6)).axes
     assert list(right.lines[1].get_ydata()) == pytest.approx([50.5, 70.5, 82.5])
     assert left.get_title("left") == "Training images: 100 % without heads"
-    assert right.get_title("left") == "New images: +0.0 points early, +2.0 late"
+    assert right.get_title("left") == "New images: +0.0 early, +2.0 late"
     (ax,) = render(early_late._draw_changes, study, (10, 4.8)).axes
     assert len(ax.lines) == 2 * 18 + 1
     assert "both, batch norm and dropout: 60: 50.5, 120: 70.5, 180: 82.5" in (

@@ -115,9 +115,9 @@ def _draw_curves(fig: Figure, study: Study) -> None:
     known = statistics.fmean(end("main_accuracy")(run) for run in study["runs"][NONE])
     left.set_title(f"Training images: {known:.0f} % without heads")
     early, late, _ = (change(study, QUESTIONS[0], moment).mean for moment in MOMENTS)
-    right.set_title(f"New images: {early:+.1f} points early, {late:+.1f} late")
-    left.set(ylabel="accuracy on training images, %", xlabel="step")
-    right.set(ylabel="accuracy on validation images, %", xlabel="step")
+    right.set_title(f"New images: {early:+.1f} early, {late:+.1f} late")
+    left.set(ylabel="training accuracy, %", xlabel="step")
+    right.set(ylabel="validation accuracy, %", xlabel="step")
     right.legend(frameon=False, loc="lower right")
     for ax in fig.axes:
         ax.grid(axis="y", alpha=0.4)
