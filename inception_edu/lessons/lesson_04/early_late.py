@@ -88,7 +88,7 @@ def gain_at_end(study: Study) -> float:
 
 def show_curves(study: Study) -> Picture:
     """Validation accuracy while training, with and without heads, means over the seeds."""
-    return Picture(_draw_curves, study, _tell_curves, size=(10, 3.6))
+    return Picture(_draw_curves, study, _tell_curves, size=(10, 4))
 
 
 def _curve(study: Study, kind: str, value: str) -> tuple[list[int], Values]:
@@ -118,7 +118,9 @@ def _draw_curves(fig: Figure, study: Study) -> None:
     right.set_title(f"New images: {early:+.1f} early, {late:+.1f} late")
     left.set(ylabel="training accuracy, %", xlabel="step")
     right.set(ylabel="validation accuracy, %", xlabel="step")
-    right.legend(frameon=False, loc="lower right")
+    fig.legend(
+        *left.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3
+    )
     for ax in fig.axes:
         ax.grid(axis="y", alpha=0.4)
 
