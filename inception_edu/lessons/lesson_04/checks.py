@@ -1,6 +1,5 @@
 """Lesson 04, auxiliary classifiers: the checks of its exercises."""
 
-import re
 from collections.abc import Callable
 from itertools import product
 
@@ -10,16 +9,8 @@ from torch import Tensor, nn
 from inception_edu.exercises import Exercise
 from inception_edu.exercises.judging import other_function
 from inception_edu.googlenet import GoogLeNet
+from inception_edu.lessons.lesson_04.heads import AuxHead, check_head
 from inception_edu.losses import Outputs, loss_with_aux
-
-MEASUREMENTS = {
-    "A": "the gradient at conv1 in the first step",
-    "B": "the main head's loss on training images, at the end of a long training",
-    "C": "the main head's loss on validation images, at the end of a long training",
-    "D": "the step at which the loss leaves ln 10",
-    "E": "the accuracy of the aux heads",
-    "F": "the same with several seeds, with and without heads",
-}
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -34,7 +25,7 @@ def weighted(weights: tuple[float, ...], labels: Tensor) -> Callable[..., Tensor
     )
 
 
-RIGHT = (1, 0.3, 0.3)
+HEADS, RIGHT = ("main", "aux1", "aux2"), (1, 0.3, 0.3)
 MISTAKES = {  # weights of main, aux1 and aux2
     (1, 1, 1): "the heads count as much as the main one: weigh each by 0.3",
     (1, 0, 0): "that is the main head alone",
@@ -78,7 +69,17 @@ def mistake(loss: Callable[..., Tensor], heads: list[Tensor], labels: Tensor) ->
     for weights, why in MISTAKES.items():
         if other_function(loss, weighted(weights, labels), *heads) is None:
             return f"; {why}"
-    return ""
+    return silent(loss, heads)
+
+
+def silent(loss: Callable[..., Tensor], heads: list[Tensor]) -> str:
+    """Which heads' logits get no gradient from a loss, as the end of a sentence."""
+    value = loss(*heads)
+    if not isinstance(value, Tensor) or not value.requires_grad or value.ndim:
+        return ""
+    gradients = torch.autograd.grad(value, heads, allow_unused=True)
+    names = [n for n, g in zip(HEADS, gradients, strict=True) if g is None or not g.any()]
+    return f"; no gradient reaches the logits of {' and '.join(names)}" if names else ""
 
 
 class Wired(GoogLeNet):
@@ -99,9 +100,8 @@ class Wired(GoogLeNet):
             x = seen[name] = block(x)
         if not self.training:
             return Outputs(self.head(x))
-        shares = {"4b": 1.0, "a little of 4b": 0.1}
-        share = shares.get(self.aux1_depends_on, 0.0)
-        enters = torch.lerp(seen["4a"], seen["4b"], share) if share else seen["4a"]
+        part = {"4b": 1.0, "a little of 4b": 0.1}.get(self.aux1_depends_on, 0.0)
+        enters = torch.lerp(seen["4a"], seen["4b"], part) if part else seen["4a"]
         one, two = self.aux["aux1"](enters), self.aux["aux2"](seen["4d"])
         if self.aux1_depends_on == "4d":
             one, two = two, one
@@ -149,33 +149,6 @@ def check_test(test: Callable[[GoogLeNet], None]) -> str | None:
     return None
 
 
-def check_regulariser(needed: object) -> str | None:
-    """The letters of MEASUREMENTS that are needed to show a regulariser at work, as a set, list
-    or text."""
-    letters = re.sub(r"[\s,]", "", needed) if isinstance(needed, str) else needed
-    given = {str(letter).strip().upper() for letter in letters} if _several(letters) else {""}
-    if not given <= set(MEASUREMENTS):
-        return f"give a set of letters from A to F, got {needed!r}"
-    wrong = {
-        "A": "A shows that the heads reach the first layer, not that the network generalises",
-        "D": "D is about the start of training; [V3] found no effect there",
-        "E": "E is about heads that are thrown away",
-    }
-    missing = {
-        "B": "a gap has two ends: without B, a better result may just be better fitting",
-        "C": "C is missing: a regulariser is judged on images that were not trained on",
-        "F": "F is missing: one run with and one without cannot be told from luck",
-    }
-    for letter, why in wrong.items():
-        if letter in given:
-            return why
-    return next((why for letter, why in missing.items() if letter not in given), None)
-
-
-def _several(answer: object) -> bool:
-    return hasattr(answer, "__iter__") and hasattr(answer, "__len__")
-
-
-exercise_1 = Exercise("1", check_loss, lesson="04", keep="loss_with_aux", ours=loss_with_aux)
-exercise_2 = Exercise("2", check_test)
-exercise_3 = Exercise("3", check_regulariser)
+exercise_1 = Exercise("1", check_head, lesson="04", keep="AuxHead", ours=AuxHead)
+exercise_2 = Exercise("2", check_loss, lesson="04", keep="loss_with_aux", ours=loss_with_aux)
+exercise_3 = Exercise("3", check_test)

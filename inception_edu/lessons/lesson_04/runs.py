@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from inception_edu.googlenet import TABLE_1, AuxHead, GoogLeNet, initialise
+from inception_edu.googlenet import TABLE_1, AuxHead, GoogLeNet, Inception, initialise
+from inception_edu.layers import conv
 from inception_edu.lessons.shared import Entry, first_images, without_norm
 from inception_edu.training.recipe import ONE_PASS, Recipe
 
@@ -30,9 +31,12 @@ class Setting(NamedTuple):
     def __str__(self) -> str:
         return f"{self.start}, {'batch norm' if self.norm else 'no norm'}"
 
-    def network(self, *, aux: bool = True) -> GoogLeNet:
-        """The small GoogLeNet at 1/8 width for Fashion-MNIST, in this setting."""
+    def network(self, *, aux: bool = True, reduces: bool = True) -> GoogLeNet:
+        """The small GoogLeNet at 1/8 width for Fashion-MNIST, in this setting; its blocks with or
+        without the 1x1 `reduces` before their 3x3 and 5x5."""
         network = GoogLeNet("small", num_classes=10, in_channels=1, width=WIDTH)
+        if not reduces:
+            without_reduces(network)
         if not self.norm:
             without_norm(network)
         if STARTS[self.start] is not None:
@@ -40,6 +44,15 @@ class Setting(NamedTuple):
         if not aux:  # dropped last: from one seed, both start with the same weights up to the head
             network.aux.clear()
         return network
+
+
+def without_reduces(network: GoogLeNet) -> None:
+    """Change the blocks in place: 3x3 and 5x5 read what enters the block. No width changes."""
+    for block in network.body.children():
+        if isinstance(block, Inception):
+            c_in = block["branch1x1"].conv.in_channels
+            for name, k in (("branch3x3", 3), ("branch5x5", 5)):
+                block[name] = conv(c_in, block[name][-1].conv.out_channels, k)
 
 
 SETTINGS = tuple(Setting(start, norm) for norm in (False, True) for start in STARTS)

@@ -1,55 +1,101 @@
-"""Lesson 04: each claim about the aux heads beside what was measured here, with n."""
+"""Lesson 04: each claim about the aux heads beside what was measured here, with n and interval."""
 
 from inception_edu.display import Table
-from inception_edu.lessons.lesson_04.gradients import Grid, middle
-from inception_edu.lessons.lesson_04.race import gains, leaves, runs_of
-from inception_edu.lessons.lesson_04.runs import HEADS, RATES, SETTINGS
-from inception_edu.lessons.shared import mean_std
+from inception_edu.lessons.lesson_04 import early_late, gradients, race
+from inception_edu.lessons.lesson_04.gradients import Case, Grid
+from inception_edu.lessons.lesson_04.runs import HEADS, SETTINGS
+from inception_edu.lessons.studies import Paired
+
+Claim = tuple[str, str, str, str, str]  # claim, who says it, evidence, n, verdict
 
 
-def conclusion(race: dict, grid: Grid) -> Table:
-    """Each claim, who says it, and the evidence of this lesson's two measurements."""
-    claims = [
-        ("claim", "who says it", "here"),
-        ("The heads bring more gradient to the early layers", "[G] section 5", by_gradient(grid)),
-        ("So the loss leaves chance sooner", "what is often made of it", by_start(race)),
-        ("The network is better for it", "[G] section 5", by_accuracy(race)),
-        (
-            "No effect early in training, a slightly higher plateau at its end: a regulariser",
-            "[V3] section 4",
-            "open; 300 steps show only the early part, and no gap between two kinds of images",
-        ),
-        ("Removing the lower head does no harm", "[V3] section 4", "not measured"),
-    ]
-    return Table(claims, left=3)
+def conclusion(grid: Grid, sweep: dict, raced: dict, heads: dict) -> Table:
+    """Each claim, who says it, and the evidence of this lesson's four measurements."""
+    claims = [("claim", "who says it", "here: mean, 95 % interval", "n", "verdict")]
+    claims += [*by_gradient(grid), by_sweep(sweep), *by_race(raced), *by_heads(heads)]
+    return Table([*claims, by_reduces(grid)], left=3)
 
 
-def by_gradient(grid: Grid) -> str:
-    """How many times the main head's gradient aux1's is at conv1, setting by setting."""
-    ratios = []
-    for setting in SETTINGS:
-        one, main = (middle(grid[setting], head)["conv1"] for head in ("aux1", "main"))
-        ratios.append(f"{setting} {one / main:.{0 if one > 10 * main else 1}f}")
-    n = len(grid[SETTINGS[0]])
-    return f"it depends; aux1's at conv1, in times main's: {'; '.join(ratios)} (n = {n}, one batch)"
+def judged(change: Paired) -> str:
+    """A verdict as the lesson's conclusion has it."""
+    return f"{change.verdict} at this scale" if change.verdict == "cannot tell" else change.verdict
 
 
-def by_start(race: dict) -> str:
-    """In how many pairs of runs the one with heads left chance sooner."""
-    said = []
-    for setting in RATES:
-        plain, helped = ([leaves(r) for r in runs_of(race, setting, heads)] for heads in HEADS)
-        if not any(plain + helped):
-            said.append(f"{setting}: none left it")
-            continue
-        pairs = [(a or float("inf"), b or float("inf")) for a, b in zip(plain, helped, strict=True)]
-        said.append(f"{setting}: sooner in {sum(b < a for a, b in pairs)} of {len(pairs)} pairs")
-    return "; ".join(said)
+def by_gradient(grid: Grid) -> list[Claim]:
+    """The heads' claim about gradients, without norm and with it."""
+    claims = []
+    for norm in (False, True):
+        chosen = [setting for setting in SETTINGS if setting.norm == norm]
+        changes = [gradients.longer(grid[Case(setting)]) for setting in chosen]
+        told = [
+            f"{setting.start} {gradients.interval(change)}"
+            for setting, change in zip(chosen, changes, strict=True)
+        ]
+        claim = f"more gradient for conv1, {'batch norm' if norm else 'no norm'}"
+        said = [gradients.says(change, "better", "worse") for change in changes]
+        verdict = ", ".join(
+            f"{word}{' at this scale' * (word == 'cannot tell')}: {said.count(word)} of {len(said)}"
+            for word in dict.fromkeys(said)
+        )
+        here = f"times main's: {'; '.join(told)}"
+        claims.append((claim, "[G] section 5", here, str(changes[0].n), verdict))
+    return claims
 
 
-def by_accuracy(race: dict) -> str:
-    """Mean gain of the heads and its spread, in settings that trained at all."""
-    trained = [s for s in RATES if any(any(map(leaves, runs_of(race, s, h))) for h in HEADS)]
-    said = [f"{s} {mean_std(gains(race, s), '+')}" for s in trained]
-    n = len(gains(race, trained[0]))
-    return f"points of test accuracy, early in training: {'; '.join(said)} (n = {n} pairs each)"
+def by_sweep(sweep: dict) -> Claim:
+    """Whether a start that trains at no rate alone trains at one with heads."""
+    best = race.best_rates(sweep)
+    without, with_heads = HEADS
+    dead = [runner for runner, lr in best.items() if runner.heads == without and lr is None]
+    saved = [runner for runner in dead if best[runner._replace(heads=with_heads)] is not None]
+    starts = ", ".join(runner.start for runner in dead)
+    rates = len(next(iter(race.sweep(sweep).values())))
+    trains = ", ".join(runner.start for runner in saved) or "none"
+    here = f"no rate of {rates} trains {starts} without heads; with heads: {trains}"
+    verdict = "better" if saved else "no better"
+    return ("a start that does not train is rescued", "often concluded", here, "1", verdict)
+
+
+def by_race(raced: dict) -> list[Claim]:
+    """What the heads change in each setting of the race."""
+    claims = []
+    for setting in race.settings(raced):
+        change, sooner = race.gain(raced, setting), race.saved_steps(raced, setting)
+        start, n = race.Runner(setting, "").start, str(change.n)
+        here = f"{race.fewer(sooner)} steps" if sooner else "some runs never leave it"
+        verdict = judged(sooner) if sooner else "cannot tell at this scale"
+        claims.append((f"loss leaves chance sooner, {start}", "often concluded", here, n, verdict))
+        here = f"{change} points"
+        claims.append((f"better network, {start}", "[G] section 5", here, n, judged(change)))
+    return claims
+
+
+def by_heads(heads: dict) -> list[Claim]:
+    """[V3]'s claims, by the saved kinds of heads."""
+    whole, _, norm, dropout, _, upper = early_late.QUESTIONS
+    early, late, test = early_late.MOMENTS
+    rows = (
+        ("no effect early in training", whole, early),
+        ("higher plateau, validation images", whole, late),
+        ("higher plateau, test images", whole, test),
+        ("batch norm in the heads helps main", norm, test),
+        ("dropout in the heads helps main", dropout, test),
+        ("the lower head can go", upper, test),
+    )
+    claims = []
+    for claim, question, moment in rows:
+        change = early_late.change(heads, question, moment)
+        here, n = f"{change} points", str(change.n)
+        claims.append((claim, "[V3] section 4", here, n, judged(change)))
+    return claims
+
+
+def by_reduces(grid: Grid) -> Claim:
+    """What the 1x1 reduces do to the gradient of the start in which it fades most."""
+    least = min(SETTINGS, key=lambda setting: gradients.middle(grid[Case(setting)], "main"))
+    have, lack = (gradients.faded(grid[Case(least, reduces)]) for reduces in (True, False))
+    change = gradients.times(have, lack)
+    here = f"{least}: with reduces {gradients.interval(change)} times as much arrives"
+    word = gradients.says(change, "better", "worse")
+    verdict = f"{word} at this scale" if word == "cannot tell" else word
+    return ("1x1 eases vanishing gradients", "course notes", here, str(change.n), verdict)
