@@ -1,19 +1,50 @@
 """Lesson 07: two networks trained in the lesson, one with and one without label smoothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import torch
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
+from inception_edu.data import Split
 from inception_edu.figures import Picture, running_mean
 from inception_edu.lessons.lesson_07.colours import colour
 from inception_edu.lessons.lesson_07.regimes import draw_reliability
+from inception_edu.lessons.lesson_07.runs import RECIPE
 from inception_edu.lessons.lesson_07.smooth_targets import floor
 from inception_edu.losses import Bin, reliability
 
-CLASSES = 10
+CLASSES, KEEP = 10, 0.8  # of a loss's running mean, kept from step to step
 Losses = Mapping[float, list[float]]  # eps -> the training loss of every step
 Logits = Mapping[float, Tensor]  # eps -> logits (n, K)
+
+
+def train(
+    network: nn.Module,
+    part: Split,
+    loss_of: Callable[[Tensor, Tensor, float], Tensor],
+    eps: float,
+    *,
+    passes: int = 16,
+    size: int = 64,
+) -> list[float]:
+    """Train on a split again and again, in the study's way and in plain PyTorch, under a loss of
+    logits (n, K), labels (n,) and eps; the loss of each step."""
+    order = torch.cat([torch.randperm(len(part)) for _ in range(passes)]).split(size)
+    settings = dict(momentum=RECIPE.momentum, weight_decay=RECIPE.weight_decay, nesterov=True)
+    optimizer, losses = torch.optim.SGD(network.parameters(), RECIPE.lr, **settings), []
+    network.train()
+    for step, batch in enumerate(order, 1):
+        optimizer.param_groups[0]["lr"] = RECIPE.lr_at(step, len(order))
+        x, labels = part.batch(batch)
+        loss = loss_of(network(x).logits, labels, eps)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        print(f"\rstep {step} of {len(order)}", end="", flush=True)
+    print()
+    return losses
 
 
 def show_losses(losses: Losses) -> Picture:
@@ -23,7 +54,7 @@ def show_losses(losses: Losses) -> Picture:
 
 def _tell_losses(losses: Losses) -> str:
     return "\n".join(
-        f"eps {eps:g}: training loss ends at {running_mean(found)[-1]:.2f}, "
+        f"eps {eps:g}: training loss ends at {running_mean(found, keep=KEEP)[-1]:.2f}, "
         f"its floor is {floor(eps, CLASSES):.3f}"
         for eps, found in losses.items()
     )
@@ -34,7 +65,9 @@ def _draw_losses(fig: Figure, losses: Losses) -> None:
     for eps, found in losses.items():
         steps = range(1, len(found) + 1)
         ax.plot(steps, found, color=colour(eps), lw=0.8, alpha=0.5)
-        ax.plot(steps, running_mean(found), color=colour(eps), lw=3, label=f"eps = {eps:g}")
+        ax.plot(
+            steps, running_mean(found, keep=KEEP), color=colour(eps), lw=3, label=f"eps = {eps:g}"
+        )
         ax.axhline(floor(eps, CLASSES), color=colour(eps), lw=2, ls=":")
     ax.set(xlabel="step", ylabel="training loss (dotted: its floor)", xlim=(0, len(found)))
     ax.set(ylim=(-0.05, 2.6), title="Two losses with two floors cannot be compared")

@@ -169,8 +169,6 @@ def _tell_excess(found: Runs) -> str:
         for eps, of in both.items():
             curves = zip(*map(excess_curve, of), strict=True)
             means = [statistics.mean(values) for values in curves]
-            ends = (
-                f"{means[0]:+.1f} after {of[0]['rows'][0]['step']} steps, {means[-1]:+.1f} at the"
-            )
-            lines.append(f"{regime}, eps {eps:g}: {ends} end")
+            first = f"{means[0]:+.1f} points after {of[0]['rows'][0]['step']} steps"
+            lines.append(f"{regime}, eps {eps:g}: {first}, {means[-1]:+.1f} at the end")
     return "\n".join(lines)

@@ -77,7 +77,7 @@ def show_push(*eps: float, num_classes: int = 10) -> Picture:
 
 def _words_push(data: tuple[tuple[float, ...], int]) -> str:
     eps, classes = data
-    rows = [("eps", "logit", "loss", "push on it, q' - p")]
+    rows = [("eps", "logit", "loss", "push on it, q - p")]
     for value in eps:
         for gap in sorted({0.0, 5.0, 10.0, 20.0} | ({optimal_gap(value, classes)} - {math.inf})):
             push = push_at(gap, value, classes)
@@ -102,11 +102,11 @@ def _draw_push(fig: Figure, data: tuple[tuple[float, ...], int]) -> None:
         push.axhline(0, color=COLOURS["ink"], lw=1.5, ls=":")
         push.plot(best, 0, "o", ms=11, color=COLOURS["ink"])
         loss.set(ylabel="loss", ylim=(0, 2.4), title=f"Smoothed: lowest at logit {best:.2f}")
-        push.set(ylabel="push, q' - p", title="There the push ends, then it pulls back")
+        push.set(ylabel="push, q - p", title="There the push ends, then it pulls back")
         loss.legend(frameon=False, loc="upper right")
     else:
         loss.set(yscale="log", ylabel="loss", title="The loss never reaches 0 ...")
-        push.set(yscale="log", ylabel="push, q' - p", title="... and the push never ends")
+        push.set(yscale="log", ylabel="push, q - p", title="... and the push never ends")
 
 
 def show_targets(*eps: float, num_classes: int = 10, label: int = 3) -> Picture:
