@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from authoring.measure import table
 from conftest import moved, solutions_pass
+from inception_edu.data import Split
 from inception_edu.figures import on_page, render
 from inception_edu.lessons.lesson_07 import (
     binning,
@@ -30,6 +31,7 @@ from inception_edu.losses import (
     reliability,
     smoothed_targets,
 )
+from inception_edu.network import Outputs
 from inception_edu.training.evaluation import Evaluation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -719,6 +721,61 @@ def test_the_study_differs_in_eps_and_images_alone_and_is_saved_with_five_seeds(
 
 
 # --- the live runs
+
+
+class Seen(nn.Module):
+    """A linear network that notes how often it was given each image, by its first pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.often = nn.Linear(4, 3), torch.zeros(256, dtype=torch.int64)
+
+    def forward(self, x):
+        self.often += torch.bincount((x[:, 0, 0, 0] * 255).round().long(), minlength=256)
+        return Outputs(self.linear(x.flatten(1)), {})
+
+
+def test_the_live_run_meets_every_image_equally_often_under_the_loss_that_it_is_given(capsys):
+    images = torch.arange(40 * 4).reshape(40, 1, 2, 2).remainder(256).to(torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(40)
+    part = Split(images, torch.arange(40) % 3, mean=(0.0,), std=(1.0,))
+    network, given = Seen(), set()
+
+    def loss_of(logits, labels, eps):
+        given.add(eps)
+        return cross_entropy(logits, labels)
+
+    before = network.linear.weight.clone()
+    losses = live.train(network, part, loss_of, 0.3, passes=6, size=8)
+    assert given == {0.3} and len(losses) == 30 and "step 30 of 30" in capsys.readouterr().out
+    assert network.often[:40].tolist() == [6] * 40 and network.often[40:].sum() == 0
+    assert not torch.equal(network.linear.weight, before)
+
+
+def test_the_live_run_steps_as_torchs_sgd_does_with_the_studys_rates():
+    part = Split(
+        torch.randint(256, (8, 1, 2, 2), dtype=torch.uint8), torch.arange(8) % 3, (0.0,), (1.0,)
+    )
+    network, losses = Seen(), []
+    twin = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    twin[1].load_state_dict(network.linear.state_dict())
+    found = live.train(network, part, right, 0.1, passes=5, size=8)
+    recipe = lesson.RECIPE
+    how = dict(momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True)
+    optimizer = torch.optim.SGD(twin.parameters(), recipe.lr, **how)
+    x, labels = part.batch(slice(0, 8))
+    for step in range(1, 6):
+        optimizer.param_groups[0]["lr"] = recipe.lr_at(step, 5)
+        loss = right(twin(x), labels, 0.1)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert found == pytest.approx(losses, rel=1e-4) and losses[-1] < losses[0]
+
+
+def right(logits, labels, eps):
+    return cross_entropy(logits, labels, label_smoothing=eps)
 
 
 def test_losses_are_drawn_over_their_floors():
