@@ -1,6 +1,7 @@
 import math
 import statistics
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from torch.nn import functional as F
 from torch.nn.functional import cross_entropy
 
 from authoring.measure import table
-from conftest import moved, solutions_pass
+from authoring.notebook import read
+from conftest import ROOT, moved, solutions_pass
 from inception_edu.data import Split
 from inception_edu.figures import on_page, render
 from inception_edu.lessons.lesson_07 import (
@@ -799,7 +801,34 @@ def test_what_a_temperature_changes_is_drawn_and_titled_with_its_calibration_err
     assert live.off_by(bins) == pytest.approx(errors[0]) and live.of_all(bins) == 3_000
 
 
-# what the lesson says of the finished numbers: below
+# --- what the lesson says of the saved numbers
+
+
+def test_smoothing_hurts_calibration_where_each_image_is_met_once_and_helps_where_few_are_known():
+    assert regimes.verdict(ONCE, "calibration error, %") == "worse"
+    assert regimes.verdict(ONCE, "negative log-likelihood") == "worse"
+    assert regimes.verdict(OFTEN, "calibration error, %") == "better"
+    assert regimes.verdict(OFTEN, "negative log-likelihood") == "cannot tell"
+    for regime in (ONCE, OFTEN):
+        assert regimes.verdict(regime, "confidence - accuracy, points") == "lower"
+        assert regimes.verdict(regime, "test accuracy, %") == "cannot tell"
+
+
+def test_the_plain_network_is_calibrated_after_one_pass_and_overconfident_after_nineteen():
+    sure = "confidence - accuracy, points"
+    assert abs(regimes.mean(ONCE, 0.0, sure)) < 1 and regimes.mean(ONCE, 0.1, sure) < -5
+    assert regimes.mean(OFTEN, 0.0, sure) > 5
+    assert regimes.mean(OFTEN, 0.0, "training accuracy, %") > 98
+
+
+def test_the_lesson_prints_the_saved_numbers_in_its_words():
+    (path,) = Path(ROOT, "notebooks").glob("07_*.ipynb")
+    text = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
+    error = "calibration error, %"
+    for regime in (ONCE, OFTEN):
+        plain, smooth = (regimes.mean(regime, eps, error) for eps in regimes.EPS)
+        assert f"from {plain:.1f} % to {smooth:.1f} %" in text.split("## Recap")[1]
+        assert f"{smooth:.1f} %" in text.split("## 5. Two regimes")[1].split("## 6")[0]
 
 
 def test_every_folded_solution_passes_its_own_check():

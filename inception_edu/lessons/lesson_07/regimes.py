@@ -158,6 +158,7 @@ def _draw_excess(fig: Figure, found: Runs) -> None:
             ends.append(means[-1])
         ax.axhline(0, color=COLOURS["ink"], lw=1.5, ls=":")
         ax.set(xlabel="training step (thin: each seed)", xlim=(0, 1.03 * steps[-1]))
+        ax.set_ylim(-15, 30)  # of some first rows, up to 64 points, the rest would be pressed flat
         ax.set_title(f"{regime.capitalize()}: {ends[0]:+.1f} and {ends[1]:+.1f}")
     fig.axes[0].set_ylabel("confidence - accuracy, points")
     fig.axes[0].legend(frameon=False)
