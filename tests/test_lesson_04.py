@@ -585,12 +585,20 @@ def test_without_reduces_the_large_kernels_read_all_channels_and_no_width_change
     assert list(direct(x).aux) == ["aux1", "aux2"]
 
 
-def test_the_race_takes_each_runners_best_rate_of_the_sweep():
-    for (setting, heads), lr in lesson.BEST.items():
-        plain = lesson.RACE[f"{setting}, {heads}"]
-        assert plain.recipe.lr == lr and plain.recipe.steps == 600
-        assert f"{setting}, {heads}, lr {lr:g}" in lesson.RATES
-        assert list(plain.build().aux) == ["aux1", "aux2"] * HEADS[heads]
+def test_the_race_takes_of_each_start_the_rate_that_is_best_on_validation():
+    sweep = saved("aux_rates")["runs"]
+
+    def reached(setting, heads, lr):
+        (run,) = sweep[f"{setting}, {heads}, lr {lr:g}"]
+        return run["valid_accuracy"]
+
+    rates = {entry.recipe.lr for entry in lesson.RATES.values()}
+    for setting, lr in lesson.BEST.items():
+        for heads, aux in HEADS.items():
+            assert lr == max(rates, key=lambda rate: reached(setting, heads, rate))
+            runner = lesson.RACE[f"{setting}, {heads}"]
+            assert runner.recipe.lr == lr and runner.recipe.steps == 600
+            assert list(runner.build().aux) == ["aux1", "aux2"] * aux
 
 
 # --- the gradients

@@ -1,83 +1,25 @@
 """Lesson 07, label smoothing: the checks of its exercises."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import inf
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.overrides import TorchFunctionMode
 
-from inception_edu.exercises import Exercise, number
+from inception_edu.exercises import Exercise, number, unattempted
 from inception_edu.exercises.answers import other_number
 from inception_edu.exercises.judging import calls, other_function, same
-from inception_edu.lessons.lesson_07.suspects import SUSPECTS
-from inception_edu.lessons.lesson_07.verdict import temperature
-from inception_edu.losses import FORMS, LabelSmoothingCrossEntropy
+from inception_edu.lessons.lesson_07.binning import check_calibration
+from inception_edu.lessons.lesson_07.mistaken_losses import MISTAKEN_LOSSES, Watch, right_loss
+from inception_edu.lessons.lesson_07.suspects import SUSPECTS, Loss
+from inception_edu.lessons.lesson_07.temperature import temperature
+from inception_edu.losses import FORMS, LabelSmoothingCrossEntropy, expected_calibration_error
 
-Loss = Callable[[Tensor, Tensor, float], Tensor]
+# Exercise 1: three forms
+
 CASES = ((7, 2, 0.1), (5, 10, 0.3), (9, 3, 0.5), (4, 6, 0.0))  # n, K, eps
-
-
-def right_loss(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """The smoothed loss by torch."""
-    return cross_entropy(logits, labels, label_smoothing=eps)
-
-
-def uniform(logits: Tensor) -> Tensor:
-    """The mean of -log p over classes and images."""
-    return -logits.log_softmax(1).mean()
-
-
-def others_only(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """The loss in which the K - 1 other classes share eps."""
-    k, true = logits.shape[1], cross_entropy(logits, labels)
-    return (1 - eps) * true + eps * (k * uniform(logits) - true) / (k - 1)
-
-
-def divergence(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """The loss without the entropy of the targets."""
-    q = torch.full_like(logits[0], eps / logits.shape[1])
-    q[0] += 1 - eps
-    return right_loss(logits, labels, eps) + torch.xlogy(q, q).sum()
-
-
-MISTAKEN_LOSSES: dict[str, Loss] = {
-    "that is plain cross-entropy: eps does nothing yet": lambda x, y, eps: cross_entropy(x, y),
-    "eps is shared by all K classes, the label's own among them": others_only,
-    "the uniform term is a mean over the K classes, not a sum": (
-        lambda x, y, eps: (1 - eps) * cross_entropy(x, y) + eps * x.shape[1] * uniform(x)
-    ),
-    "the one-hot part has weight 1 - eps": (
-        lambda x, y, eps: cross_entropy(x, y) + eps * uniform(x)
-    ),
-    "eps and 1 - eps have changed places": lambda x, y, eps: right_loss(x, y, 1 - eps),
-    "average over the images, do not sum": lambda x, y, eps: len(x) * right_loss(x, y, eps),
-    "average over the images, sum over the classes": (
-        lambda x, y, eps: right_loss(x, y, eps) / x.shape[1]
-    ),
-    "a loss has a minus sign before log p": lambda x, y, eps: -right_loss(x, y, eps),
-    "log p is logits.log_softmax(1), not the logits": (
-        lambda x, y, eps: right_loss(x, y, eps) - x.logsumexp(1).mean()
-    ),
-    "that is the KL divergence alone: the entropy of q' is missing": divergence,
-}
-
-
-class Watch(TorchFunctionMode):
-    """While it is on, `.smoothed` notes whether torch is asked for its own label smoothing."""
-
-    smoothed = False
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):  # as torch asks for it
-        self.smoothed |= bool((kwargs or {}).get("label_smoothing"))
-        return function(*args, **(kwargs or {}))
-
-    def call(self, function: Callable[..., Tensor], *arguments: object) -> Tensor:
-        """What a function returns while it is watched."""
-        with self:
-            return function(*arguments)
 
 
 def check_form(loss: Loss) -> str | None:
@@ -100,25 +42,68 @@ def check_form(loss: Loss) -> str | None:
         own = LabelSmoothingCrossEntropy.forward, *FORMS.values()
         ours = calls(partial(loss, logits, labels, eps), *own)
         return "it calls the package's own: write it in your own lines" if ours else None
-    told = f"for logits of shape {tuple(logits.shape)} and eps = {eps:g} {why}"
+    said = f"for logits of shape {tuple(logits.shape)} and eps = {eps:g} {why}"
     if "nan" in why and not eps:
-        return f"{told}; 0 log 0 counts as 0 here, as in torch.xlogy(q, q)"
+        return f"{said}; 0 log 0 counts as 0 here, as in torch.xlogy(q, q)"
     found = [loss(x.detach().clone(), y, eps) for x, y, eps in cases]
     for mistake, wrong in MISTAKEN_LOSSES.items():
         right = [wrong(*case) for case in cases]
         if all(isinstance(f, Tensor) and same(f, r) for f, r in zip(found, right, strict=True)):
-            return f"{told}; {mistake}"
-    return told
+            return f"{said}; {mistake}"
+    return said
 
 
-def check_suspect(letter: object) -> str | None:
-    """The letter of the suspect that divides by K - 1."""
-    named = str(letter).strip().upper()
-    if named not in SUSPECTS:
-        return f"name one of {', '.join(SUSPECTS)}, got {str(letter)[:40]!r}"
-    if named != "B":
-        return f"{named} gives torch's loss on every batch; compare each suspect with torch's"
-    return None
+# Exercise 2: four suspects
+
+BATCH_MEAN, OTHERS_ONLY = "B", "D"  # the faulty ones
+HIDDEN: dict[str, Loss] = {  # what a test has to find, by what is said where it doesn't
+    "it lets a loss pass in which eps does nothing": (
+        lambda x, y, eps: cross_entropy(x, y, reduction="none")
+    ),
+    "it lets a loss pass in which the K - 1 other classes share eps: take few classes": (
+        lambda x, y, eps: SUSPECTS[OTHERS_ONLY](x, y, eps)
+    ),
+    "it lets a loss pass that is right in the mean of a batch and wrong for each image: take a "
+    "batch of several images, and compare image by image": (
+        lambda x, y, eps: SUSPECTS[BATCH_MEAN](x, y, eps)
+    ),
+}
+RIGHT: tuple[Loss, ...] = (
+    lambda x, y, eps: cross_entropy(x, y, label_smoothing=eps, reduction="none"),
+    lambda x, y, eps: SUSPECTS["A"](x, y, eps),
+    lambda x, y, eps: SUSPECTS["C"](x, y, eps),
+)
+
+
+def check_faulty(faulty: Callable[[Loss], object]) -> str | None:
+    """A test of losses, asked three times each of right ones and of faulty ones."""
+    for _ in range(3):
+        for loss in RIGHT:
+            if bool(faulty(loss)):
+                return (
+                    "it calls a right loss faulty: compare with torch's losses of the images "
+                    '(reduction="none"), and leave room for rounding, as torch.allclose does'
+                )
+    missed = [why for why, loss in HIDDEN.items() if not all(faulty(loss) for _ in range(3))]
+    return missed[0] if missed else None
+
+
+def check_named(answer: object) -> str | None:
+    """The letters of the two faulty suspects, in the order of the question."""
+    if isinstance(answer, Mapping):
+        answer = list(answer.values())
+    letters = list(answer) if isinstance(answer, Iterable) else [answer]
+    letters = [letter for letter in letters if str(letter).strip(" ,")]
+    if any(map(unattempted, letters)):
+        return "name both suspects"
+    letters = [str(letter).strip().upper() for letter in letters]
+    if len(letters) != 2 or not set(letters) <= {*SUSPECTS}:
+        return f"name two of {', '.join(SUSPECTS)}, got {str(answer)[:40]!r}"
+    if letters == [OTHERS_ONLY, BATCH_MEAN]:
+        return None
+    if letters == [BATCH_MEAN, OTHERS_ONLY]:
+        return "these are the two faulty ones, in the other order: which is right in the mean?"
+    return "these are not the two faulty ones: call faulty on each suspect"
 
 
 REALLY = ((0.1, 10), (0.1, 2), (0.2, 5), (0.1, 1000), (0.3, 3))  # eps, K
@@ -144,6 +129,8 @@ def check_really(really: Callable[[float, int], float]) -> str | None:
     return other_number(really, right, REALLY, where, mistakes, advice, wanted=wanted)
 
 
+# Exercise 4: temperature
+
 ENOUGH = 0.01  # of the lowest loss, that a temperature's own may lie above it
 
 
@@ -155,21 +142,21 @@ def check_temperature(fit: Callable[[Tensor, Tensor], float]) -> str | None:
         cases.append((logits, torch.multinomial((logits / true).softmax(1), 1).squeeze(1)))
     cases.append((logits / 2, cases[-1][1]))
     found = [(fit(x.clone(), y.clone()), temperature(x, y)) for x, y in cases]
-    told = ""
+    said = ""
     for (answer, right), (x, y) in zip(found, cases, strict=True):
         t = number(answer)
         if t is None or not 0 < t < inf:
             return f"it returns {str(answer)[:60]!r}, expected one number above 0"
         own, lowest = (cross_entropy(x.double() / each, y).item() for each in (t, right))
         if own > (1 + ENOUGH) * lowest:
-            told = f"at your T = {t:.3g} cross_entropy(logits / T, labels) is {own:.4f}"
-            told += f", at T = {right:.3g} it is {lowest:.4f}"
+            said = f"at your T = {t:.3g} cross_entropy(logits / T, labels) is {own:.4f}"
+            said += f", at T = {right:.3g} it is {lowest:.4f}"
             break
-    if told and all(abs(number(t) * right - 1) < 0.05 for t, right in found if number(t)):
-        return f"{told}; divide by T, so T = 1 / scale"
-    if told and all(number(t) == 1 for t, _ in found):
-        return f"{told}; T = 1 changes nothing"
-    return told or None
+    if said and all(abs(number(t) * right - 1) < 0.05 for t, right in found if number(t)):
+        return f"{said}; divide by T, so T = 1 / scale"
+    if said and all(number(t) == 1 for t, _ in found):
+        return f"{said}; T = 1 changes nothing"
+    return said or None
 
 
 def package_form(name: str) -> Loss:
@@ -177,13 +164,17 @@ def package_form(name: str) -> Loss:
     return lambda logits, labels, eps: LabelSmoothingCrossEntropy(eps, form=name)(logits, labels)
 
 
-NAMES = ("mixed_targets", "two_terms", "kl_and_entropy")
-exercise_1 = Exercise(
-    "1",
-    dict.fromkeys(NAMES, check_form),
-    lesson="07",
-    keep=NAMES,
-    ours=tuple(map(package_form, FORMS)),
+def package_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """The package's calibration error, called as the exercise has it."""
+    return expected_calibration_error(logits, labels, bins=bins)
+
+
+FORM_NAMES = ("mixed_targets", "two_terms", "kl_and_entropy")
+FORM_CHECKS = dict.fromkeys(FORM_NAMES, check_form)
+OURS = tuple(map(package_form, FORMS))
+exercise_1 = Exercise("1", FORM_CHECKS, lesson="07", keep=FORM_NAMES, ours=OURS)
+exercise_2 = Exercise("2", {"faulty": check_faulty, "named": check_named, "really": check_really})
+exercise_3 = Exercise(
+    "3", check_calibration, lesson="07", keep="calibration_error", ours=package_error
 )
-exercise_2 = Exercise("2", {"suspect": check_suspect, "really": check_really})
-exercise_3 = Exercise("3", check_temperature)
+exercise_4 = Exercise("4", check_temperature, ours=temperature)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from inception_edu.figures import COLOURS
+from inception_edu.lessons.lesson_07.colours import colour
 from inception_edu.lessons.lesson_07.smooth_targets import (
     GAPS,
     floor,
@@ -58,19 +59,19 @@ def _draw(fig: Figure, asked: Asked) -> None:
     bars, loss = fig.subplots(1, 2)
     _draw_bars(bars, eps, classes)
     lowest, best = floor(eps, classes), optimal_gap(eps, classes)
-    loss.plot(GAPS, [loss_at(x, eps, classes) for x in GAPS], lw=3.5, color=COLOURS["after"])
+    loss.plot(GAPS, [loss_at(x, eps, classes) for x in GAPS], lw=3.5, color=colour(eps))
     loss.axhline(lowest, color=COLOURS["ink"], lw=1.5, ls=":")
     if best < GAPS[-1]:
         loss.plot([best, best], [0, lowest], color=COLOURS["ink"], lw=1.5, ls=":")
-    loss.plot(gap, loss_at(gap, eps, classes), "o", ms=13, color=COLOURS["before"])
+    loss.plot(gap, loss_at(gap, eps, classes), "o", ms=13, color=COLOURS["ink"])
     loss.set(xlabel="logit gap", ylabel="loss (dotted: its floor)", xlim=(0, 20), ylim=(0, None))
-    loss.set_title(f"Lowest, {lowest:.3f}, at gap {best:.2f}" if eps else "No gap is ever enough")
+    loss.set_title(f"Lowest, {lowest:.3f}, at gap {best:.2f}" if eps else "No gap is lowest")
 
 
 def _draw_bars(ax: Axes, eps: float, classes: int) -> None:
     own, other = targets(eps, classes)
     shown = min(classes, SHOWN)
-    colours = [COLOURS["after"]] + [COLOURS["muted"]] * (shown - 1)
+    colours = [colour(eps)] + [COLOURS["muted"]] * (shown - 1)
     ax.bar(range(shown), [own] + [other] * (shown - 1), color=colours)
     some = f", {shown} of {classes}" if shown < classes else ""
     ax.set(xlabel=f"class (the label first{some})", ylabel="target, q'", yscale="log")

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from inception_edu.cost import text_table
 from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
+from inception_edu.lessons.lesson_07.colours import colour
 
 GAPS = [i / 10 for i in range(201)]  # of the label's logit above all others, which are equal
 
@@ -51,7 +52,7 @@ def by_hand(logits: tuple[float, ...] = (2.0, 1.0, 0.0), eps: float = 0.1) -> Ta
     rows = [("label", "form", "worked out", "loss")]
     for label, c in enumerate(cost):
         q = [own if i == label else other for i in range(k)]
-        mixed = [f"{share:.4f} x {x:.4f}" for share, x in zip(q, cost, strict=True)]
+        mixed = [f"{weight:.4f} x {x:.4f}" for weight, x in zip(q, cost, strict=True)]
         loss = sum(map(math.prod, zip(q, cost, strict=True)))
         divergence = sum(a * (math.log(a) + x) for a, x in zip(q, cost, strict=True))
         two = (1 - eps) * c + eps * mean
@@ -69,13 +70,14 @@ def by_hand(logits: tuple[float, ...] = (2.0, 1.0, 0.0), eps: float = 0.1) -> Ta
 
 
 def show_push(*eps: float, num_classes: int = 10) -> Picture:
-    """Loss and gradient while one logit goes up, for one or more values of eps."""
+    """Loss and gradient while one logit goes up: of hard labels on a logarithmic scale, on which
+    neither ends; with smoothed ones on a linear scale, on which a valley is a valley."""
     return Picture(_draw_push, (eps, num_classes), _words_push, size=(11, 4))
 
 
 def _words_push(data: tuple[tuple[float, ...], int]) -> str:
     eps, classes = data
-    rows = [("eps", "logit", "loss", "push on it, q' - p")]
+    rows = [("eps", "logit", "loss", "push on it, q - p")]
     for value in eps:
         for gap in sorted({0.0, 5.0, 10.0, 20.0} | ({optimal_gap(value, classes)} - {math.inf})):
             push = push_at(gap, value, classes)
@@ -86,22 +88,25 @@ def _words_push(data: tuple[tuple[float, ...], int]) -> str:
 
 def _draw_push(fig: Figure, data: tuple[tuple[float, ...], int]) -> None:
     (eps, classes), (loss, push) = data, fig.subplots(1, 2)
-    for value, colour in zip(eps, (COLOURS["before"], COLOURS["after"]), strict=False):
-        how = dict(lw=3.5, color=colour, label=f"eps = {value:g}")
-        loss.plot(GAPS, [loss_at(gap, value, classes) for gap in GAPS], **how)
-        pushes = [push_at(gap, value, classes) for gap in GAPS]
-        push.plot(GAPS, [x if x > 0 else math.nan for x in pushes], **how)
-        if min(pushes) < 0:
-            how |= dict(ls=":", label="the same, pulled back")
-            push.plot(GAPS, [-x if x < 0 else math.nan for x in pushes], **how)
     smooth = max(eps)
-    best = f"eps = {smooth:g}: lowest at {optimal_gap(smooth, classes):.2f}"
-    loss.set(yscale="log", ylabel="loss", title=best if smooth else "The loss never reaches 0")
-    push.set(yscale="log", ylabel="size of the push, |q' - p|")
-    push.set_title("there the push turns round" if smooth else "and the push never ends")
+    gaps = [gap for gap in GAPS if gap <= 12] if smooth else GAPS
+    for value in eps:
+        line = dict(lw=3.5, color=colour(value), label=f"eps = {value:g}")
+        loss.plot(gaps, [loss_at(gap, value, classes) for gap in gaps], **line)
+        push.plot(gaps, [push_at(gap, value, classes) for gap in gaps], **line)
     for ax in (loss, push):
-        ax.set(xlabel="logit of the right class (the others: 0)", xlim=(0, 20))
-    push.legend(frameon=False, loc="lower left")
+        ax.set(xlabel="logit of the label's class (the others: 0)", xlim=(0, gaps[-1]))
+    if smooth:
+        best = optimal_gap(smooth, classes)
+        loss.plot(best, floor(smooth, classes), "o", ms=11, color=COLOURS["ink"])
+        push.axhline(0, color=COLOURS["ink"], lw=1.5, ls=":")
+        push.plot(best, 0, "o", ms=11, color=COLOURS["ink"])
+        loss.set(ylabel="loss", ylim=(0, 2.4), title=f"Smoothed: lowest at logit {best:.2f}")
+        push.set(ylabel="push, q - p", title="There the push ends, then it pulls back")
+        loss.legend(frameon=False, loc="upper right")
+    else:
+        loss.set(yscale="log", ylabel="loss", title="The loss never reaches 0 ...")
+        push.set(yscale="log", ylabel="push, q - p", title="... and the push never ends")
 
 
 def show_targets(*eps: float, num_classes: int = 10, label: int = 3) -> Picture:
@@ -111,9 +116,10 @@ def show_targets(*eps: float, num_classes: int = 10, label: int = 3) -> Picture:
 
 def _words_targets(data: tuple[tuple[float, ...], int, int]) -> str:
     eps, classes, label = data
-    told = [(value, *targets(value, classes)) for value in eps]
+    lines = [(value, *targets(value, classes)) for value in eps]
     return f"label {label} of {classes}: " + "; ".join(
-        f"eps {value:g}: {own:.2f} for it, {other:.2f} for each other" for value, own, other in told
+        f"eps {value:g}: {own:.2f} for it, {other:.2f} for each other"
+        for value, own, other in lines
     )
 
 
@@ -122,9 +128,9 @@ def _draw_targets(fig: Figure, data: tuple[tuple[float, ...], int, int]) -> None
     for ax, value in zip(fig.subplots(1, len(eps), sharey=True), eps, strict=True):
         own, other = targets(value, classes)
         heights = [own if k == label else other for k in range(classes)]
-        colours = [COLOURS["after"] if k == label else COLOURS["muted"] for k in range(classes)]
-        ax.bar(range(classes), heights, color=colours)
+        ax.bar(range(classes), heights, color=colour(value))
         ax.text(label, own, f"{own:.2f}", ha="center", va="bottom", weight="bold")
         ax.text(classes - 2, other, f"{other:.2f}", ha="center", va="bottom")
-        ax.set(xlabel="class", ylim=(0, 1.12), title=f"eps = {value:g}")
+        ax.set(xlabel="class", xticks=range(classes), ylim=(0, 1.12))
+        ax.set_title(f"eps = {value:g}: the label keeps {own:.2f}")
     fig.axes[0].set_ylabel("target, q'")

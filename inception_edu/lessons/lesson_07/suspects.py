@@ -1,33 +1,44 @@
-"""Lesson 07: three losses with smoothed targets, one of which divides by K - 1."""
+"""Lesson 07: four losses with smoothed targets, of which two are faulty."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-
-def loss_a(log_p: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """Suspect A: two terms."""
-    true = -log_p.gather(1, labels[:, None]).squeeze(1)
-    return ((1 - eps) * true - eps * log_p.mean(1)).mean()
+Loss = Callable[[Tensor, Tensor, float], Tensor]
 
 
-def loss_b(log_p: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """Suspect B: targets filled in, then the label's own set."""
-    q = torch.full_like(log_p, eps / (log_p.shape[1] - 1))
-    q.scatter_(1, labels[:, None], 1 - eps)
-    return -(q * log_p).sum(1).mean()
-
-
-def loss_c(log_p: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """Suspect C: targets filled in, then the label's own added to."""
-    q = torch.full_like(log_p, eps / log_p.shape[1])
+def loss_a(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """(n, K), (n,) -> the loss of each image, (n,)"""
+    log_p = logits.log_softmax(1)
+    q = torch.ones_like(log_p)
+    q = eps * q / q.sum(1, keepdim=True)
     q[torch.arange(len(labels)), labels] += 1 - eps
-    return -(q * log_p).sum(1).mean()
+    return -(q * log_p).sum(1)
 
 
-SUSPECTS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
-    "A": loss_a,
-    "B": loss_b,
-    "C": loss_c,
-}
+def loss_b(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """(n, K), (n,) -> the loss of each image, (n,)"""
+    log_p = logits.log_softmax(1)
+    own = log_p[torch.arange(len(labels)), labels]
+    return -(1 - eps) * own - eps * log_p.mean()
+
+
+def loss_c(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """(n, K), (n,) -> the loss of each image, (n,)"""
+    log_p = logits.log_softmax(1)
+    own = log_p[torch.arange(len(labels)), labels]
+    return -(1 - eps) * own - eps * log_p.mean(1)
+
+
+def loss_d(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """(n, K), (n,) -> the loss of each image, (n,)"""
+    log_p = logits.log_softmax(1)
+    q = torch.ones_like(log_p)
+    q[torch.arange(len(labels)), labels] = 0
+    q = eps * q / q.sum(1, keepdim=True)
+    q[torch.arange(len(labels)), labels] = 1 - eps
+    return -(q * log_p).sum(1)
+
+
+SUSPECTS: dict[str, Loss] = {"A": loss_a, "B": loss_b, "C": loss_c, "D": loss_d}
