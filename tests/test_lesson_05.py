@@ -3,7 +3,7 @@ import math
 import random
 import struct
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -302,7 +302,7 @@ def test_the_four_faults_are_told_by_letter(answer):
     ("changed", "said"),
     [
         (dict(A="labels shuffled"), "Right: B, C, D. A: It is not 'labels shuffled': its training"),
-        (dict(A="labels shuffled"), "falls all the time"),
+        (dict(A="labels shuffled"), "falls without a leap, but so slowly"),
         (dict(B="labels shuffled"), "B: It is not 'labels shuffled': training accuracy ends"),
         (dict(C="labels shuffled"), "above ln 10 = 2.3"),
         (dict(D="rate too low"), "no rule is there to learn"),
@@ -573,15 +573,22 @@ def history():
     )  # fmt: skip
 
 
-def test_a_night_is_thinned_and_read_again(history, monkeypatch):
-    monkeypatch.setattr(night, "POINTS", 40)
-    data = json.loads(json.dumps(night.thin(history)))
-    assert data["loss_every"] == 10 and len(data["losses"]["main"]) == 40
-    assert data["command"] == "python -m inception_edu train --data cifar10.npz --lr 0.1"
-    again = night.whole(data)
+def shipped(history, every):
+    """What `ship` leaves of a run, as far as the lesson reads it."""
+    losses = history.losses["main"]
+    means = [sum(losses[i : i + every]) / every for i in range(0, len(losses) - every + 1, every)]
+    about = dict(recipe=asdict(history.recipe), test=history.test, command=history.command)
+    about |= dict(rows=history.rows, precision=history.precision, shares=history.shares)
+    return json.loads(json.dumps(about | dict(losses=dict(main=means), loss_every=every)))
+
+
+def test_a_shipped_night_is_read_again(history):
+    again = night.history_of(shipped(history, 30))  # 400 steps are 13 thirties and ten more
     assert again.step == again.steps == 400 and again.rows == history.rows
-    mean = sum(history.losses["main"][10:20]) / 10
-    assert again.losses["main"][10:20] == pytest.approx([mean] * 10, rel=1e-3)
+    mean = sum(history.losses["main"][30:60]) / 30
+    assert again.losses["main"][30:60] == pytest.approx([mean] * 30)
+    assert again.losses["main"][-1] == again.losses["main"][389] and again.test == history.test
+    assert again.batch_size == 128 and again.epoch_steps == 100
     assert night.page(again).words.startswith("step 400 of 400")
 
 
@@ -594,7 +601,9 @@ def test_a_point_costs_minutes_and_a_loss_costs_nothing(history):
     assert lines[1] == ("4", "0.000", "75.0", "+30.0", "6", "0.2")
 
 
-def test_the_night_stands_beside_others_and_a_gpu_only_where_one_was_measured(history, monkeypatch):
+def test_the_night_stands_beside_others_and_a_gpu_only_where_one_was_measured(
+    history, monkeypatch, tmp_path
+):
     monkeypatch.setattr(night, "measured_on_gpu", lambda: [])
     table = night.beside_others(history, 670_783)
     assert table.rows[1][1:5] == (
@@ -604,10 +613,25 @@ def test_the_night_stands_beside_others_and_a_gpu_only_where_one_was_measured(hi
         "0.2 h",
     )
     assert table.rows[2][3] == "89.70 %" and "has not measured a GPU" in table.caption
-    row = dict(who="a", what="b", epochs="c", result="d", time="e", hardware="f")
-    monkeypatch.setattr(night, "measured_on_gpu", lambda: [row])
-    table = night.beside_others(history, 670_783)
-    assert table.rows[2] == tuple("abcdef") and "has not" not in table.caption
+    part = dict(parameters=5_000_000, epochs=16)
+    part |= dict(runs=[dict(test_accuracy=a, train_seconds=50.0) for a in (0.93, 0.94)])
+    about = dict(hardware="a card", parts=dict(cifar10=part))
+    monkeypatch.undo()
+    monkeypatch.setattr(studies, "ASSETS", tmp_path)
+    monkeypatch.setattr(night, "ASSETS", tmp_path)
+    assert night.measured_on_gpu() == []
+    for content, rows in ((about, 1), (dict(parts=dict(cifar10=dict(not_run="no"))), 0)):
+        (tmp_path / "gpu.json").write_text(json.dumps(content))
+        table = night.beside_others(history, 670_783)
+        assert len(table.rows) == 2 + rows + len(night.REPORTED)
+        assert ("has not measured" in table.caption) == (not rows)
+        if rows:
+            assert table.rows[2][0] == "`make gpu` (n = 2)" and table.rows[2][2:] == (
+                "16",
+                "93.50 ± 0.71 %",
+                "50 s",
+                "a card",
+            )
 
 
 def test_the_saved_night_is_of_a_third_of_the_width():

@@ -86,8 +86,8 @@ EVIDENCE = {  # of each fault, from its saved run: first, last and highest mean 
     "its images by heart, and not all of that holds for others",
     "rate too high": "its training loss climbs to {worst:.1f}, above ln 10 = 2.3, before the "
     "schedule lowers the rate, and validation accuracy ends at {valid:.0%}",
-    "rate too low": "its training loss falls all the time, without a leap, but only from "
-    "{first:.2f} to {last:.2f}; validation accuracy rises with it, to {valid:.0%}",
+    "rate too low": "its training loss falls without a leap, but so slowly that it gets from "
+    "{first:.2f} to {last:.2f} only; validation accuracy rises with it, to {valid:.0%}",
 }
 
 

@@ -1,22 +1,16 @@
 """Lesson 05: a night's training, what a point of accuracy cost in it, and what others report.
 
-The asset cifar10.json is what `History.save` writes, with its losses thinned by `thin`:
-`python -m inception_edu.lessons.lesson_05.night history.json` writes it.
+The asset cifar10.json is what `python -m authoring ship FOLDER` leaves of a run of `train`.
 """
 
-import json
 import statistics
-import sys
-from dataclasses import asdict
-from pathlib import Path
 
 from inception_edu.display import Table
 from inception_edu.figures import Picture, draw_page
-from inception_edu.files import write
-from inception_edu.lessons.studies import ASSETS, saved
-from inception_edu.training import History
+from inception_edu.lessons.studies import ASSETS, mean_std, saved
+from inception_edu.training import History, Recipe
+from inception_edu.training.recipe import BATCH_SIZE
 
-POINTS = 300  # of a saved loss curve
 REPORTED = (  # who, what, epochs, result, time, hardware, as they name them
     ("UvA deep learning tutorial 5", "CIFAR-10, GoogLeNet, 260,650 parameters", "200", "89.70 %",
      "53:50 min", "RTX 3090"),
@@ -26,35 +20,35 @@ REPORTED = (  # who, what, epochs, result, time, hardware, as they name them
 )  # fmt: skip
 
 
-def thin(history: History) -> dict:
-    """A history as plain data whose losses are means of every few steps, to four digits, and whose
-    accuracies of single steps are left out, as folders are from the command; `loss_every` says of
-    how many steps."""
-    every = max(1, history.step // POINTS)
-    groups = {
-        name: [values[i : i + every] for i in range(0, len(values), every)]
-        for name, values in history.losses.items()
-    }
-    losses = {
-        name: [float(f"{statistics.fmean(group):.4g}") for group in each]
-        for name, each in groups.items()
-    }
-    command = " ".join(Path(word).name for word in history.command.split())
-    return asdict(history) | dict(losses=losses, accuracies={}, loss_every=every, command=command)
-
-
-def whole(data: dict) -> History:
-    """The history that `thin` made data of: each mean stands for all of its steps."""
-    every, steps = data["loss_every"], data["rows"][-1]["step"]
-    losses = {
-        name: [values[i // every] for i in range(steps)] for name, values in data["losses"].items()
-    }
-    return History.of(data | dict(losses=losses))
-
-
 def load() -> History:
     """The night that the lesson shows."""
-    return whole(saved("cifar10"))
+    return history_of(saved("cifar10"))
+
+
+def history_of(data: dict) -> History:
+    """A shipped run as a History: each mean of its loss curve stands for all of its steps."""
+    rows, every, recipe = data["rows"], data["loss_every"], Recipe(**data["recipe"])
+    steps, size = rows[-1]["step"], recipe.batch_size or BATCH_SIZE
+    seconds = sum(row["train_seconds"] for row in rows)
+    return History(
+        recipe=recipe,
+        steps=steps,
+        batch_size=size,
+        device="cpu",
+        precision=data["precision"],
+        memory_format="channels_last",
+        epoch_steps=round(steps / rows[-1]["epoch"]),
+        shares=data["shares"],
+        losses={
+            name: [values[min(i // every, len(values) - 1)] for i in range(steps)]
+            for name, values in data["losses"].items()
+        },
+        rows=rows,
+        test=data["test"],
+        elapsed_seconds=seconds,
+        images_per_second=steps * size / seconds,
+        command=data["command"],
+    )
 
 
 def page(history: History) -> Picture:
@@ -106,25 +100,19 @@ def beside_others(history: History, parameters: int) -> Table:
         )
     )
     gpu = measured_on_gpu()
-    rows += [
-        (row["who"], row["what"], row["epochs"], row["result"], row["time"], row["hardware"])
-        for row in gpu
-    ]
     caption = "" if gpu else "This project has not measured a GPU. "
     caption += "Others' figures are as they report them."
-    return Table([*rows, *REPORTED], left=2, bold=[0], caption=caption)
+    return Table([*rows, *gpu, *REPORTED], left=2, bold=[0], caption=caption)
 
 
-def measured_on_gpu() -> list[dict]:
-    """The rows of the asset gpu.json, which a machine with a GPU leaves; none where it is not."""
-    return saved("gpu")["rows"] if (ASSETS / "gpu.json").is_file() else []
-
-
-def main(path: str) -> None:
-    """Thin a history.json into the asset."""
-    text = json.dumps(thin(History.load(path)), indent=1) + "\n"
-    write(Path(str(ASSETS)) / "cifar10.json", text.encode())
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+def measured_on_gpu() -> list[tuple[str, ...]]:
+    """The row of the asset gpu.json, which `make gpu` leaves; none where CIFAR-10 was not run."""
+    about = saved("gpu") if (ASSETS / "gpu.json").is_file() else {}
+    part = about.get("parts", {}).get("cifar10", {})
+    if "runs" not in part:
+        return []
+    accuracies = [100 * run["test_accuracy"] for run in part["runs"]]
+    seconds = statistics.mean(run["train_seconds"] for run in part["runs"])
+    what = f"CIFAR-10, GoogLeNet, {part['parameters']:,} parameters"
+    result = f"{mean_std(accuracies, digits=2)} %", f"{seconds:.0f} s", about["hardware"]
+    return [(f"`make gpu` (n = {len(accuracies)})", what, f"{part['epochs']}", *result)]
