@@ -36,7 +36,6 @@ STUDIES = {  # name of the saved file -> the lesson's room and its table of entr
     "aux_race": ("lesson_04.runs", "RACE"),
     "aux_heads": ("lesson_04.runs", "REGULARISER"),
     "training": ("lesson_05.runs", "RUNS"),
-    "cifar10": ("lesson_05.runs", "CIFAR10"),
     "factorised": ("lesson_06.runs", "RUNS"),
     "smoothing": ("lesson_07.runs", "RUNS"),
     "ladder": ("lesson_08.runs", "LADDER"),

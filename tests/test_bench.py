@@ -7,7 +7,7 @@ from torch import nn
 from inception_edu.commands import bench
 from inception_edu.data import Dataset, Split
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.lessons.lesson_05 import pace
+from inception_edu.lessons.lesson_05 import loop, neighbour
 from inception_edu.training import Recipe
 
 
@@ -29,12 +29,12 @@ def test_the_plain_loop_learns_and_takes_the_steps_it_is_told(tiny):
 
 
 def test_plain_images_are_normalised_and_moved_as_the_recipes_are(tiny):
-    still = pace.PlainImages(tiny.train, Recipe(shift=0, flip=False))
+    still = loop.PlainImages(tiny.train, Recipe(shift=0, flip=False))
     x, labels = tiny.train.batch(slice(3, 4))
     image, label = still[3]
     torch.testing.assert_close(image, x[0], rtol=1e-5, atol=1e-5)
     assert label == labels.item() and len(still) == 160
-    moved = pace.PlainImages(tiny.train, Recipe())
+    moved = loop.PlainImages(tiny.train, Recipe())
     assert len({tuple(moved[3][0].flatten().tolist()) for _ in range(20)}) > 5
 
 
@@ -66,7 +66,7 @@ def test_torchvisions_network_and_ours_made_fast_put_out_the_same(monkeypatch):
 def test_calls_take_turns_and_the_first_round_is_not_counted():
     ran = []
     calls = {name: lambda name=name: ran.append(name) or 10 for name in "ab"}
-    found = pace.speeds(calls, 2)
+    found = loop.speeds(calls, 2)
     assert ran == list("ababab") and {name: len(v) for name, v in found.items()} == dict(a=2, b=2)
     assert all(value > 0 for values in found.values() for value in values)
 
@@ -91,9 +91,9 @@ def test_the_whole_bench_prints_its_three_tables(monkeypatch, tiny):
 
 
 def test_a_neighbour_runs_meanwhile_and_is_ended_whatever_happens(monkeypatch):
-    started, begin = [], bench.subprocess.Popen
+    started, begin = [], neighbour.subprocess.Popen
     monkeypatch.setattr(
-        bench.subprocess, "Popen", lambda *a, **k: started.append(begin(*a, **k)) or started[-1]
+        neighbour.subprocess, "Popen", lambda *a, **k: started.append(begin(*a, **k)) or started[-1]
     )
     with pytest.raises(KeyboardInterrupt), bench.beside(bench.NEIGHBOURS["beside a busy process"]):
         assert started[0].poll() is None

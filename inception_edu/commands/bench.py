@@ -3,12 +3,8 @@ want its cores. What is compared takes turns, so that a slow moment of the machi
 """
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -20,7 +16,8 @@ from torch.utils.data import DataLoader
 from inception_edu.cost import text_table
 from inception_edu.data import Dataset, Split, load
 from inception_edu.googlenet import GoogLeNet
-from inception_edu.lessons.lesson_05.pace import PlainImages, fit_only, speeds
+from inception_edu.lessons.lesson_05.loop import PlainImages, fit_only, speeds
+from inception_edu.lessons.lesson_05.neighbour import BUSY, beside
 from inception_edu.torchvision_weights import from_torchvision
 from inception_edu.training import Recipe
 from inception_edu.training.checkpoints import versions
@@ -28,12 +25,8 @@ from inception_edu.training.devices import hardware, pick_device, pick_precision
 from inception_edu.training.inference import optimise_for_inference
 
 EXAMPLE = "--device cpu"
-ENDS_WITH_ITS_PARENT = """
-import os, sys, threading
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-"""
 NEIGHBOURS = {  # what else a machine may be doing, as a script that says when it has begun
-    "beside a busy process": "print('on', flush=True)\nwhile True: pass",
+    "beside a busy process": BUSY,
     "beside another training": """
 import torch
 from inception_edu.googlenet import GoogLeNet
@@ -101,26 +94,6 @@ def training_calls(
         "plain loop, batch 40": lambda: plain(40),
         f"this loop, batch {size}": ours,
     }
-
-
-@contextmanager
-def beside(script: str) -> Iterator[None]:
-    """Another Python process runs a script meanwhile, from when it says that it has begun; it is
-    ended whatever happens, even if this process is killed. Its PyTorch has the threads that it has
-    where nothing is set."""
-    default = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
-    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    command = [sys.executable, "-c", ENDS_WITH_ITS_PARENT + script]
-    process = subprocess.Popen(command, env=default, start_new_session=True, **pipes)
-    try:
-        if not process.stdout.readline():
-            raise OSError("the process that was to keep a core busy ended before it began")
-        yield
-    finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
 
 
 def among_neighbours(call: Callable[[], int], repeats: int) -> dict[str, list[float]]:

@@ -1,5 +1,6 @@
 """Lesson 05, training for real: the checks of its exercises."""
 
+import math
 import random
 import re
 from collections.abc import Callable
@@ -9,71 +10,112 @@ import torch
 from torch import Tensor
 
 from inception_edu.exercises import Exercise, number
-from inception_edu.lessons import shared
-from inception_edu.lessons.lesson_05 import crash
+from inception_edu.exercises.answers import other_number
+from inception_edu.exercises.judging import calls
+from inception_edu.lessons.lesson_05 import plain, saving
 from inception_edu.lessons.lesson_05.runs import LETTERS
+from inception_edu.lessons.studies import saved
+from inception_edu.training import Recipe
 
-EVIDENCE = {  # of each fault, from the last row of its saved run and its worst loss
-    "labels shuffled": "training accuracy ends at {train:.0%}, validation at {valid:.0%}: what it "
-    "learned by heart holds for no other image, not even a little",
-    "overfitting": "training accuracy ends at {train:.0%}, validation at {valid:.0%}, far above "
-    "chance: it learned something that holds for other images, then the rest by heart",
-    "lr too high": "while the rate is high its training loss climbs to {worst:.1f}, above ln 10 = "
-    "2.3, and after all steps its training accuracy is only {train:.0%}",
+# Exercise 1: the schedule
+
+
+def rate(done: float, peak: float, up: float = 0.25) -> float:
+    """The rate where a fraction `done` of the run is over, of which `up` is the warm-up."""
+    return peak * done / up if done < up else peak * (1 - done) / (1 - up)
+
+
+def _cosine(step: int, steps: int, peak: float) -> float:
+    done = (step - 0.5) / steps
+    return rate(done, peak) if done < 0.25 else peak * math.cos((done - 0.25) * math.pi / 1.5) ** 2
+
+
+def _held(step: int, steps: int, peak: float) -> float:
+    return peak * min((step - 0.5) / steps / 0.25, 1)
+
+
+OFF_BY = {  # what is said of a rate that is read elsewhere in its step
+    "that is the rate at the end of the step; read it at the middle, (step - 0.5) / steps": 0,
+    "that is the rate at the beginning of the step; read it at the middle, (step - 0.5) / steps": 1,
+    "that is the rate of the step before: the first step is step 1, not step 0": 1.5,
+    "that is the rate of the step after: the first step is step 1, not step 0": -0.5,
 }
+MISTAKES = {
+    why: lambda step, steps, peak, by=by: rate((step - by) / steps, peak)
+    for why, by in OFF_BY.items()
+} | {
+    "the warm-up is missing: in the first quarter the rate rises": lambda s, n, peak: (
+        peak * min(1, (1 - (s - 0.5) / n) / 0.75)
+    ),
+    "the fall is missing: after the first quarter the rate goes down to 0": _held,
+    "without a warm-up, it falls over the whole run": lambda s, n, peak: peak * (1 - (s - 0.5) / n),
+    "the fall is too steep: it has three quarters of the run": lambda s, n, peak: (
+        peak * min((s - 0.5) / n / 0.25, max(0, 1.25 - (s - 0.5) / n / 0.75 * 1.25))
+    ),
+    "the warm-up takes half of the run; a quarter is asked for": lambda s, n, peak: rate(
+        (s - 0.5) / n, peak, 0.5
+    ),
+    "it falls along a cosine; a straight line is asked for": _cosine,
+    "peak is ignored: that is the fraction of it": lambda s, n, peak: rate((s - 0.5) / n, 1),
+    "it is the peak at every step": lambda step, steps, peak: peak,
+}
+
+
+def check_schedule(answer: Callable[[int, int, float], object]) -> str | None:
+    """`schedule(step, steps, peak)` is the rate of a step, 1 to steps, up and down linearly."""
+    if calls(lambda: answer(3, 10, 0.1), plain.schedule, Recipe.lr_at):
+        return "it calls the package's schedule: write it yourself"
+    draws = [(s, n, p) for n, p in ((10, 0.2), (37, 1.0), (200, 0.05)) for s in range(1, n + 1)]
+    return other_number(
+        answer,
+        lambda step, steps, peak: rate((step - 0.5) / steps, peak),
+        [*draws, (1, 1, 0.3), (2, 2, 0.3)],
+        "step {} of {} with peak {:g}",
+        MISTAKES,
+        "with done = (step - 0.5) / steps, the rate is peak * done / 0.25 in the first quarter and "
+        "peak * (1 - done) / 0.75 afterwards",
+    )
+
+
+# Exercise 3: four diagnoses
+
+EVIDENCE = {  # of each fault, from its saved run: first, last and highest mean loss; accuracies
+    "labels shuffled": "its training loss moves from {first:.2f} to {last:.2f} only, with the "
+    "healthy rate, and validation accuracy ends at {valid:.0%}: no rule is there to learn",
+    "few images": "training accuracy ends at {train:.0%}, validation at {valid:.0%}: it learned "
+    "its images by heart, and not all of that holds for others",
+    "rate too high": "its training loss climbs to {worst:.1f}, above ln 10 = 2.3, before the "
+    "schedule lowers the rate, and validation accuracy ends at {valid:.0%}",
+    "rate too low": "its training loss falls without a leap, but so slowly that it gets from "
+    "{first:.2f} to {last:.2f} only; validation accuracy rises with it, to {valid:.0%}",
+}
+
+
+def evidence(fault: str, run: dict) -> str:
+    """What a saved run shows of its fault."""
+    losses, last = run["losses"]["main"], run["rows"][-1]
+    seen = dict(first=losses[0], last=losses[-1], worst=max(losses))
+    return EVIDENCE[fault].format(**seen, train=last["main_accuracy"], valid=last["valid_accuracy"])
 
 
 def check_fault(letter: str, answer: object) -> str | None:
     """The fault of a run, in any order of its words and with either kind of hyphen."""
-    words = re.sub(r"[_-]", " ", str(answer).lower().replace("learning rate", "lr")).split()
-    said = next((fault for fault in EVIDENCE if sorted(fault.split()) == sorted(words)), None)
-    if said is None:
+    words = re.sub(r"[_-]", " ", str(answer).lower())
+    words = re.sub(r"\blearning rate\b|\blr\b", "rate", words).split()
+    faults = {frozenset(fault.split()): fault for fault in EVIDENCE}
+    fault = faults.get(frozenset(words))
+    if fault is None:
         return f"it must be one of {', '.join(map(repr, EVIDENCE))}, got {answer!r}"
-    if said == LETTERS[letter]:
+    if fault == LETTERS[letter]:
         return None
-    run = shared.saved("training")["runs"][LETTERS[letter]][0]
-    last, worst = run["rows"][-1], max(run["losses"]["main"])
-    seen = dict(train=last["main_accuracy"], valid=last["valid_accuracy"], worst=worst)
-    return f"it is not {said!r}: {EVIDENCE[LETTERS[letter]].format(**seen)}"
+    run = saved("training")["runs"][LETTERS[letter]][0]
+    return f"it is not {fault!r}: {evidence(LETTERS[letter], run)}"
 
 
-REASONS = {  # what goes wrong without each part
-    "weights": "the network starts from random weights",
-    "optimiser": "the optimiser's running averages start from 0, as if without a past",
-    "history": "without the count of steps the schedule begins again at step 1",
-    "batches": "the images come in another order than in the run that went through",
-    "random": "dropout draws other random numbers",
-}
-NEEDLESS = {
-    "gradients": "every step computes them anew",
-    "images": "they lie in the data set, and a copy in every checkpoint only makes it large",
-}
+# Exercise 4: what may be published
 
-
-def check_parts(answer: object) -> str | None:
-    """The parts that a checkpoint must hold: a run is resumed with them, and with no other."""
-    if isinstance(answer, str) or not hasattr(answer, "__iter__"):
-        return f"give a set of names, got {answer!r}"
-    parts = {str(part).strip().lower().replace("optimizer", "optimiser") for part in answer}
-    known = [*REASONS, *NEEDLESS]
-    if unknown := sorted(parts - set(known)):
-        return f"{unknown[0]!r} is not on the list: {', '.join(known)}"
-    whole, resumed = crash.resumed_from(parts & set(crash.PARTS))
-    for i, (expected, seen) in enumerate(zip(whole, resumed, strict=False), start=1):
-        if seen != expected:
-            lost = [reason for part, reason in REASONS.items() if part not in parts]
-            more = f", and {len(lost) - 1} more" * (len(lost) > 1)
-            return (
-                f"resumed with these, step {i} after the interruption has loss {seen:.4f}, the "
-                f"uninterrupted run {expected:.4f}; missing: {lost[0]}{more}"
-            )
-    if needless := [part for part in NEEDLESS if part in parts]:
-        return f"it goes on exactly, but leave out {needless[0]}: {NEEDLESS[needless[0]]}"
-    return None
-
-
-FLATTERING = {  # what a report may be instead, of (valid, test)
-    "the best test score, so the test set has chosen and flatters": lambda valid, test: test.max(),
+BIASED = {  # what a report may be instead, of (valid, test)
+    "the best test score, so the test set has chosen: this is selection bias": lambda v, t: t.max(),
     "the validation score that has chosen; the test set was not asked": lambda v, t: v.max(),
     "the mean over all candidates' test scores; one is published": lambda valid, test: test.mean(),
     "the test score of the candidate that is worst on validation": lambda v, t: t[v.argmin()],
@@ -92,19 +134,26 @@ def check_report(report: Callable[[Tensor, Tensor], object]) -> str | None:
         pairs = list(zip(draw.sample(range(200), k), draw.sample(range(200), k), strict=True))
         valid, test = torch.tensor(pairs, dtype=dtype).T.div(200).contiguous()
         answer = report(valid.clone(), test.clone())
-        if (found := number(answer)) is None:
+        if (value := number(answer)) is None:
             return f"return one accuracy, got {answer!r:.60}"
-        seen.append((found, max(pairs)[1] / 200, valid, test))
-    wrong = [(found, right) for found, right, *_ in seen if abs(found - right) > 1e-6]
+        seen.append((value, max(pairs)[1] / 200, valid, test))
+    wrong = [(value, right) for value, right, *_ in seen if abs(value - right) > 1e-6]
     if not wrong:
         return None
-    said = "you report {:.3f}, expected {:.3f}".format(*wrong[0])
-    for why, other in FLATTERING.items():
-        if all(abs(found - float(other(v, t))) < 1e-6 for found, _, v, t in seen):
-            return f"{said}: yours is {why}"
-    return f"{said}, the test score of the candidate with the best validation score"
+    reported = "you report {:.3f}, expected {:.3f}".format(*wrong[0])
+    for why, other in BIASED.items():
+        if all(abs(value - float(other(v, t))) < 1e-6 for value, _, v, t in seen):
+            return f"{reported}: yours is {why}"
+    return f"{reported}, the test score of the candidate with the best validation score"
 
 
-exercise_1 = Exercise("1", {letter: partial(check_fault, letter) for letter in LETTERS})
-exercise_2 = Exercise("2", check_parts)
-exercise_3 = Exercise("3", check_report)
+exercise_1 = Exercise("1", check_schedule, lesson="05", keep="schedule", ours=plain.schedule)
+exercise_2 = Exercise(
+    "2",
+    saving.check_saving,
+    lesson="05",
+    keep=("save", "resume"),
+    ours=(plain.save, plain.resume),
+)
+exercise_3 = Exercise("3", {letter: partial(check_fault, letter) for letter in LETTERS})
+exercise_4 = Exercise("4", check_report)

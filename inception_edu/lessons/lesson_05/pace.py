@@ -1,5 +1,6 @@
 """Lesson 05: images a second, from the loop that everyone writes to the package's own."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,157 +11,175 @@ import torch
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
-from torchvision.transforms import v2
 
-from inception_edu.data import Batches, Dataset, Split
-from inception_edu.display import Table
+from inception_edu.data import Dataset
+from inception_edu.display import Table, text_table
 from inception_edu.figures import COLOURS, Picture
+from inception_edu.lessons.lesson_05 import loop
+from inception_edu.lessons.lesson_05.loop import PlainImages, fit_only, speeds, without_validation
+from inception_edu.lessons.lesson_05.neighbour import beside
 from inception_edu.lessons.shared import small_googlenet
 from inception_edu.training import fit, pick_device, pick_precision, silent
+from inception_edu.training.devices import cpu_threads
 from inception_edu.training.recipe import ONE_PASS, Recipe
+from inception_edu.training.shares import LEAST, Shares
 
-Loop = Callable[[nn.Module, object, list[float]], list[float]]  # model, batches, rates -> losses
-LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
-
-
-class PlainImages(torch.utils.data.Dataset):
-    """A split image by image, through torchvision's transforms: the way tutorials read data."""
-
-    def __init__(self, split: Split, recipe: Recipe) -> None:
-        self.split, side = split, split.images.shape[2]
-        steps = [v2.ToPILImage(), v2.RandomCrop(side, padding=recipe.shift, padding_mode="edge")]
-        steps += [v2.RandomHorizontalFlip()] if recipe.flip else []
-        steps += [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
-        self.transform = v2.Compose([*steps, v2.Normalize(split.mean, split.std)])
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        return self.transform(self.split.images[i]), int(self.split.labels[i])
+SIZE, FIRST, STEPS = 128, 2, 5  # images of a batch; steps that are not timed, and that are
+RATE, LAST = 0.05, torch.channels_last
+Train = Callable[[nn.Module, Iterable, float], object]  # model, batches, lr
+TEXTS = {  # what each loop has more than the one before it
+    "your loop": "a DataLoader hands out image after image",
+    "+ in memory": "all images in one tensor, scaled a batch at a time",
+    "+ channels last": "the channels of a pixel lie side by side",
+    "+ a share a core": "each core does the whole step for its share of the batch",
+    "+ bfloat16": "convolutions with numbers of 16 bits",
+    "fit": "the package's loop: all this, history and checkpoints, too",
+}
 
 
-def memory_batches(dataset: Dataset, size: int, layout=CONTIGUOUS) -> Iterator:
-    """Batches from one tensor in memory, flipped and scaled a whole batch at once; endless."""
-    train = dataset.train.to(pick_device())
-    batches = Batches(train, size, seed=0, shift=0, flip=True, rank=0, world=1)
+def seconds_a_step(train: Train, model: nn.Module, batches: Iterator) -> float:
+    """Seconds of a step, its batch included, after the first ones: the mean of a few."""
+    asked = []
+
+    def timed() -> Iterator:
+        for _ in range(FIRST + STEPS):
+            asked.append(time.perf_counter())
+            yield next(batches)
+
+    train(model, timed(), RATE)
+    return (time.perf_counter() - asked[FIRST]) / STEPS
+
+
+def in_memory(dataset: Dataset, layout: torch.memory_format) -> Iterator:
+    """Batches from one tensor in memory, a whole one scaled at once; endless."""
+    batches = loop.shuffled(dataset, SIZE)
     while True:
-        images, labels = batches.draw()
-        yield images.contiguous(memory_format=layout), labels
+        x, labels = batches.draw()
+        yield x.contiguous(memory_format=layout), labels
 
 
-def network() -> nn.Module:
-    """The small GoogLeNet with its first weights, on this machine's device."""
-    torch.manual_seed(0)
-    return small_googlenet().to(pick_device())
+def in_shares(model: nn.Module, batches: Iterable, lr: float, *, half: bool = False) -> None:
+    """A loop of which each core computes a share of every batch, maybe in bfloat16."""
+    threads = torch.get_num_threads()
+    how = dict(seed=0, threads=threads, layout=LAST)
+    shares, optimiser = Shares(model, number(), **how), torch.optim.SGD(model.parameters(), lr)
+
+    def learn(network: nn.Module, x: Tensor, labels: Tensor) -> tuple[dict]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits = network(x)
+        loss = cross_entropy(logits.float(), labels)
+        loss.backward()
+        return ({"loss": loss.detach()},)
+
+    with cpu_threads(1):
+        for x, labels in batches:
+            optimiser.zero_grad()
+            shares(learn, x, labels)
+            optimiser.step()
 
 
-def in_bfloat16(loop: Loop, model: nn.Module, batches: object, rates: list[float]) -> list[float]:
-    """`loop`, with the network computed in bfloat16 where that is accurate enough."""
-    with torch.autocast(pick_device().type, torch.bfloat16):
-        return loop(model, batches, rates)
+def number() -> int:
+    """Shares of a batch: one for each core that PyTorch uses, none of them too small."""
+    return min(torch.get_num_threads(), SIZE // LEAST)
+
+
+def loops(train: Train, dataset: Dataset) -> dict[str, Callable[[], float]]:
+    """By name, what measures the seconds of a step; each has something more than the one before."""
+
+    def step(train: Train, batches: Iterator, layout: torch.memory_format = LAST) -> float:
+        return seconds_a_step(train, loop.googlenet().to(memory_format=layout), batches)
+
+    still = Recipe(**ONE_PASS)
+    photos = DataLoader(PlainImages(dataset.train, still), SIZE, shuffle=True)
+    plain = torch.contiguous_format
+    calls = [
+        lambda: step(train, iter(photos), plain),
+        lambda: step(train, in_memory(dataset, plain), plain),
+        lambda: step(train, in_memory(dataset, LAST)),
+        lambda: step(in_shares, in_memory(dataset, LAST)),
+        lambda: step(partial(in_shares, half=True), in_memory(dataset, LAST)),
+        lambda: fit_step(dataset),
+    ]
+    named = dict(zip(TEXTS, calls, strict=True))
+    if pick_precision(torch.device("cpu")) != "bfloat16":
+        del named["+ bfloat16"]
+    return named
+
+
+def fit_step(dataset: Dataset) -> float:
+    """Seconds of a step of `fit` on the CPU, after the first ones, as its history tells them."""
+    recipe = Recipe(steps=2 * STEPS, validate_every=STEPS, batch_size=SIZE, shares=number())
+    recipe = replace(recipe, **ONE_PASS)
+    how = dict(device="cpu", watch=silent)
+    history = fit(loop.googlenet(), without_validation(dataset), recipe, **how)
+    return history.rows[1]["train_seconds"] / STEPS
+
+
+def measure(train: Train, dataset: Dataset) -> dict[str, tuple[float, float]]:
+    """By loop, images a second on all cores of the CPU: alone, and beside a busy process."""
+    with cpu_threads(os.cpu_count()):
+        calls = loops(train, dataset)
+        alone = {name: SIZE / call() for name, call in calls.items()}
+        with beside():
+            busy = {name: SIZE / call() for name, call in calls.items()}
+    return {name: (alone[name], busy[name]) for name in calls}
+
+
+def show_pace(speeds: dict[str, tuple[float, float]]) -> Picture:
+    """Images per second of every loop, alone and beside a busy process."""
+    return Picture(_draw_pace, speeds, _words_pace, size=(11, 4.6))
+
+
+def _words_pace(speeds: dict[str, tuple[float, float]]) -> str:
+    first = next(iter(speeds.values()))
+    rows = [("loop", "what it adds", "images/s", "times", "beside a busy process", "times")]
+    for name, (alone, busy) in speeds.items():
+        cells = f"{alone:,.0f}", f"{alone / first[0]:.2f}", f"{busy:,.0f}", f"{busy / first[1]:.2f}"
+        rows.append((name, TEXTS[name], *cells))
+    return text_table(rows, left=2)
+
+
+def _draw_pace(fig: Figure, speeds: dict[str, tuple[float, float]]) -> None:
+    ax, kinds = fig.add_subplot(), zip(*speeds.values(), strict=True)
+    colours = COLOURS["after"], COLOURS["before"]
+    labels = "alone", "beside a busy process"
+    most = max(map(max, speeds.values()))
+    for i, (values, colour, label) in enumerate(zip(kinds, colours, labels, strict=True)):
+        places = [y + 0.4 * i for y in range(len(values))]
+        ax.barh(places, values, 0.38, color=colour, label=label)
+        for place, value in zip(places, values, strict=True):
+            ax.text(value, place, f" {value:,.0f}", va="center", weight="bold")
+    for y, name in enumerate(speeds):
+        ax.text(1.2 * most, y + 0.2, TEXTS[name], va="center", fontsize=12)
+    ax.set_yticks([y + 0.2 for y in range(len(speeds))], speeds)
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 2.5 * most), xlabel="images trained on in a second")
+    ax.set_xticks([t for t in ax.get_xticks() if 0 <= t <= 1.15 * most])
+    first, last = next(iter(speeds.values())), speeds["fit"]
+    ax.set_title(
+        f"{last[0] / first[0]:.1f} times your loop; {last[1] / first[1]:.1f} times it "
+        "beside a busy process"
+    )
+    handles = ax.get_legend_handles_labels()
+    fig.legend(*handles, loc="outside lower center", ncols=2, frameon=False)
 
 
 def ours(dataset: Dataset, size: int, steps: int, device: str = "auto") -> int:
     """`fit` for some steps, without validation; returns how many images it took."""
-    recipe = Recipe(steps=steps, batch_size=size, **ONE_PASS | dict(flip=True))
-    return fit_only(network(), dataset, recipe, device)
+    torch.manual_seed(0)
+    recipe = Recipe(steps=steps, batch_size=size, **ONE_PASS)
+    return fit_only(small_googlenet(), dataset, recipe, device)
 
 
-def calls(
-    loop: Loop, photos: torch.utils.data.Dataset, dataset: Dataset, *, steps: int
-) -> dict[str, Callable[[], int]]:
-    """By name, a run of `steps` batches that returns how many images it took.
-
-    `photos` hands out the training images one by one. Each call after the second adds something.
-    """
-
-    def run(batches: Iterable, size: int = 128, loop: Loop = loop, layout=CONTIGUOUS) -> int:
-        n = steps * 128 // size
-        return size * len(loop(network().to(memory_format=layout), batches, [0.05] * n))
-
-    def plain(size: int) -> int:
-        return run(DataLoader(photos, size, shuffle=True), size)
-
-    memory = partial(memory_batches, dataset, 128)
-    found = {
-        "plain, batch 40": lambda: plain(40),
-        "plain, batch 128": lambda: plain(128),
-        "+ data in memory": lambda: run(memory()),
-        "+ channels last": lambda: run(memory(LAST), layout=LAST),
-    }
-    if pick_precision(pick_device()) == "bfloat16":
-        half = partial(in_bfloat16, loop)
-        found["+ bfloat16"] = lambda: run(memory(LAST), loop=half, layout=LAST)
-    return found | {"fit": lambda: ours(dataset, 128, steps)}
-
-
-def measure(
-    loop: Loop,
-    photos: torch.utils.data.Dataset,
-    dataset: Dataset,
-    *,
-    steps: int = 5,
-) -> dict[str, float]:
-    """Images per second by name."""
-    return medians(calls(loop, photos, dataset, steps=steps))
-
-
-def fit_only(model: nn.Module, dataset: Dataset, recipe: Recipe, device: str = "auto") -> int:
-    """`fit` without validation; returns how many images it took."""
-    valid = dataset.valid
-    nothing = replace(valid, images=valid.images[:0], labels=valid.labels[:0])
-    history = fit(model, replace(dataset, valid=nothing), recipe, device=device, watch=silent)
-    return history.step * history.batch_size
-
-
-def speeds(calls: dict[str, Callable[[], int]], repeats: int) -> dict[str, list[float]]:
-    """Images per second of every call, taking turns; a first round is not counted."""
-    found = {name: [] for name in calls}
-    for turn in range(repeats + 1):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            images = call()
-            if turn:
-                found[name].append(images / (time.perf_counter() - start))
-    return found
-
-
-def medians(calls: dict[str, Callable[[], int]]) -> dict[str, float]:
-    """Every call's images per second: the median of two turns, after one that is not counted."""
-    return {name: statistics.median(values) for name, values in speeds(calls, 2).items()}
-
-
-def show_pace(found: dict[str, float]) -> Picture:
-    """Images per second, from the plain loop to `fit`."""
-    return Picture(_draw_pace, found, lambda found: repr(table_pace(found)), size=(9, 4))
-
-
-def table_pace(found: dict[str, float], what: str = "loop") -> Table:
-    """Images per second by name, and in times the first."""
-    first = next(iter(found.values()))
-    rows = [(name, f"{n:,.0f}", f"{n / first:.2f}") for name, n in found.items()]
-    return Table([(what, "images/s", "times the first"), *rows])
-
-
-def _draw_pace(fig: Figure, found: dict[str, float]) -> None:
-    ax, values = fig.add_subplot(), list(found.values())
-    colours = [COLOURS["before"]] * 2 + [COLOURS["muted"]] * (len(found) - 3) + [COLOURS["after"]]
-    ax.barh(list(found), values, color=colours)
-    for place, value in enumerate(values):
-        ax.text(value, place, f" {value:,.0f}", va="center", weight="bold")
-    ax.invert_yaxis()
-    ax.margins(x=0.15)
-    ax.set(xlabel="images trained on in a second")
-    ax.set_title(f"{values[-1] / values[0]:.1f} times the customary loop")
-
-
-def on_each_device(dataset: Dataset, *, steps: int = 10) -> Table | Markdown:
+def on_each_device(dataset: Dataset, *, steps: int = 60) -> Table | Markdown:
     """Images per second of `fit` on the CPU and on the GPU; a sentence where there is none."""
     device = pick_device().type
     if device == "cpu":
         return Markdown("Not measured here: no GPU, or INCEPTION_EDU_DEVICE says not to use it.")
     cases = [("cpu", 128), (device, 128), (device, 512)]
     runs = {f"{name}, batch {n}": partial(ours, dataset, n, steps, name) for name, n in cases}
-    return table_pace(medians(runs), "device")
+    rows = [("device", "images/s")]
+    rows += [(name, f"{statistics.median(n):,.0f}") for name, n in speeds(runs, 2).items()]
+    return Table(rows)
