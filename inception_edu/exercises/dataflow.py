@@ -132,6 +132,8 @@ def traced(network: nn.Module, x: Tensor) -> list[Node]:
         if node := trace.node(tensor):
             ends.setdefault(node, []).append(("output", place))
     for node in reversed(trace.nodes):
+        if node not in ends:  # a joining that another one takes in, or what nobody uses
+            continue
         node.down = hash(tuple(sorted(ends.get(node, []), key=repr)))
         for place, before in enumerate(node.inputs):
             where = place if node.kind == "joining" else 0

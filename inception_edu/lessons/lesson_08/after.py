@@ -18,16 +18,20 @@ from inception_edu.predict import PHOTOS, shipped, shipped_photo
 
 CHANNELS, SIDE, SEEDS = 16, 14, 3
 DEPTHS = (2, 4, 8, 16, 32)
-COLOUR = {"plain": COLOURS["before"], "residual": COLOURS["after"]}
+COLOUR = {
+    "plain": COLOURS["before"],
+    "plain, batch norm": COLOURS["ink"],
+    "residual": COLOURS["after"],
+}
 Blocks = dict[str, Callable[[int], nn.Module]]  # kind -> what makes a block of so many channels
 
 
-def branches(c: int) -> Concat:
-    """A small Inception block without batch norm: (n, c, h, w) -> (n, c, h, w)."""
+def branches(c: int, *, norm: bool = False) -> Concat:
+    """A small Inception block: (n, c, h, w) -> (n, c, h, w)."""
     half = c // 2
     return Concat(
-        branch1x1=conv(c, half, 1, norm=False),
-        branch3x3=stack(c, (half // 2, 1), (half, 3), norm=False),
+        branch1x1=conv(c, half, 1, norm=norm),
+        branch3x3=stack(c, (half // 2, 1), (half, 3), norm=norm),
     )
 
 
@@ -94,7 +98,7 @@ def _draw_fading(fig: Figure, found: dict[str, dict[int, float]]) -> None:
     ax.set(ylabel="first block's gradient\n/ last block's", xticks=DEPTHS, xticklabels=DEPTHS)
     ax.minorticks_off()
     plain, residual = (found[kind][DEPTHS[-1]] for kind in ("plain", "residual"))
-    ax.set_title(f"{DEPTHS[-1]} blocks keep {plain:.0e}, with the sum {residual:.1g}")
+    ax.set_title(f"{DEPTHS[-1]} plain blocks keep {plain:.0e} of it, with the sum {residual:.1g}")
     ax.legend(frameon=False)
 
 

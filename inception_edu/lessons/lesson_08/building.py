@@ -17,7 +17,8 @@ SETTINGS = (
     dict(num_classes=3, width=0.06),
     dict(num_classes=7, width=1 / 32),
 )
-PARAMETERS, CLASSES = 27_161_264, 1000  # of the network called without arguments
+PARAMETERS = 27_161_264  # of the network called without arguments
+LISTED = "keep layers in nn.Sequential, nn.ModuleList or nn.ModuleDict, not in a Python list"
 OURS = (
     plain.InceptionV3.__init__,
     inception_v3.InceptionV3.__init__,
@@ -58,12 +59,15 @@ def other_network(answer: nn.Module, right: nn.Module) -> str | None:
         with torch.no_grad():
             outputs = answer(x)
     except (RuntimeError, ValueError, IndexError) as error:
+        if "scalar type" in str(error):  # prepare() reached its parameters alone
+            return f"it computes with weights that its parameters() do not list: {LISTED}"
         before = getattr(error, "nodes", [])
         why = dataflow.difference(before, theirs, right, begun=True)
         return why or f"its pass stops after {before[-1] if before else 'nothing'} ({error})"
     if why := wrong_outputs(outputs, theirs):
         return why
-    if why := dataflow.difference(mine, theirs, right) or not_used(answer, right):
+    why = dataflow.difference(mine, theirs, right) or other_count("norms", mine, theirs, right)
+    if why or (why := not_used(answer, right)):
         return why
     pairs = list(dataflow.pairs(mine, theirs))
     with torch.no_grad():
@@ -105,10 +109,8 @@ def not_used(answer: nn.Module, right: nn.Module) -> str | None:
     count, wanted = (sum(p.numel() for p in n.parameters()) for n in (answer, right))
     if count == wanted:
         return None
-    advice = "some of its layers are not used" if count > wanted else (
-        "keep layers in nn.Sequential, nn.ModuleList or nn.ModuleDict, not in a Python list, "
-        "and make each block anew"
-    )
+    few = f"{LISTED}, and make each block anew"
+    advice = "some of its layers are not used" if count > wanted else few
     return f"it has {count:,} parameters, expected {wanted:,}: {advice}"
 
 
@@ -133,28 +135,40 @@ def other_numbers(
         torch.autograd.grad(out, [pair[i] for pair in weights], along, allow_unused=True)
         for i, out in enumerate((found, expected))
     )
+    largest = max(b.abs().max().item() for b in theirs if b is not None)
     for a, b in zip(mine, theirs, strict=True):
-        if (a is None) != (b is None) or (a is not None and not same(a, b, 1e-3)):
+        if not agree(a, b, 1e-6 * largest):
             return f"its {what} are right, but its weights learn something else: is one detached?"
     return None
 
 
-def suspicion(answer: nn.Module, right: nn.Module) -> str:
-    """What is likely to be wrong where all layers with weights are in their places."""
-    x = torch.randn(3, 3, 299, 299, dtype=torch.float64)
-    mine, theirs = (dataflow.traced(network.train(), x) for network in (answer, right))
+def agree(a: Tensor | None, b: Tensor | None, noise: float) -> bool:
+    """Whether two gradients are the same. What batch norm undoes, as the scale of the weights
+    before it, has a gradient of 0, which is computed as noise."""
+    if a is None or b is None:
+        return a is b or (a if b is None else b).abs().max().item() <= noise
+    return (a - b).abs().max().item() <= 1e-3 * max(b.abs().max().item(), noise)
+
+
+def other_count(
+    what: str, mine: list[dataflow.Node], theirs: list[dataflow.Node], right: nn.Module
+) -> str | None:
+    """The first convolution that has not as many "norms" or "relus" behind it as it should."""
     places = dataflow.named(theirs, right)
     own = {(node.up, node.down): node for node in mine}
     for node in theirs:
-        other = own.get((node.up, node.down))
-        if node.kind != "convolution" or other is None:
-            continue
-        for what in ("norms", "relus"):
-            has, wanted = getattr(other, what), getattr(node, what)
-            if has != wanted:
-                name = {"norms": "batch norms", "relus": "ReLUs"}[what]
-                return f"in {places[node]}, {node} has {has} {name} behind it, expected {wanted}"
-    return ""
+        has, wanted = getattr(own[node.up, node.down], what), getattr(node, what)
+        if node.kind == "convolution" and has != wanted:
+            name = {"norms": "batch norms", "relus": "ReLUs"}[what]
+            return f"in {places[node]}, {node} has {has} {name} behind it, expected {wanted}"
+    return None
+
+
+def suspicion(answer: nn.Module, right: nn.Module) -> str | None:
+    """What is likely to be wrong where all layers with weights are in their places."""
+    x = torch.randn(3, 3, 299, 299, dtype=torch.float64)
+    traces = [dataflow.traced(network.train(), x) for network in (answer, right)]
+    return other_count("relus", *traces, right)
 
 
 def other_dropout(nodes: list[dataflow.Node]) -> str | None:

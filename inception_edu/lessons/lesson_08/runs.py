@@ -104,8 +104,10 @@ SMOOTHED = replace(MEAN_SQUARE, label_smoothing=V3["label_smoothing"])
 RECIPES = dict.fromkeys(list(NETWORKS)[:3], PLAIN) | {"+ RMSProp": MEAN_SQUARE}
 RECIPES |= dict.fromkeys(list(NETWORKS)[4:], SMOOTHED)
 SWEPT = {  # the rates that are tried
-    name: (0.005, 0.02, 0.05) if name == "GoogLeNet"
-    else (0.02, 0.045, 0.1) if recipe.optimiser == "rmsprop"
+    name: (0.005, 0.02, 0.05)
+    if name == "GoogLeNet"
+    else (0.02, 0.045, 0.1)
+    if recipe.optimiser == "rmsprop"
     else (0.05, 0.1, 0.2)
     for name, recipe in RECIPES.items()
 }
