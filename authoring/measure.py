@@ -39,6 +39,9 @@ STUDIES = {  # name of the saved file -> the lesson's room and its table of entr
     "factorised": ("lesson_06.runs", "RUNS"),
     "smoothing": ("lesson_07.runs", "RUNS"),
     "ladder": ("lesson_08.runs", "LADDER"),
+    "rung_rates": ("lesson_08.runs", "RATES"),
+    "rungs": ("lesson_08.runs", "RUNGS"),
+    "deep": ("lesson_08.runs", "DEEP"),
 }
 POINTS = 100  # of a saved loss curve
 BEGUN = ROOT / "build" / "studies"

@@ -3,6 +3,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import torch
@@ -35,6 +36,7 @@ def ship(folder: Path) -> str:
     """Write cifar10_small.pt, cifar10_small.txt and cifar10.json from a finished run's folder;
     returns a sentence. ValueError for a run without a test part or one that was cut short."""
     history = History.load(folder / "history.json")
+    history.command = re.sub(r" --out \S+", "", history.command)  # a place on one machine
     if history.stopped or not history.test:
         raise ValueError(f"{folder} must hold a finished run that was tested; {history}")
     best, assets = checkpoints.load(folder / "best.pt"), Path(str(ASSETS))

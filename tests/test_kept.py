@@ -52,6 +52,7 @@ def answers(exercise: Exercise) -> list[object]:
     exec("import torch; from torch import nn; from torch.nn import functional as F", names)
     exec("from torch.nn.functional import cross_entropy", names)
     exec("from inception_edu.googlenet import TABLE_1", names)
+    exec("from inception_edu.lessons.lesson_08.plain import BLOCKS", names)
     names |= {name: v for name, v in vars(load(read_file() or HEAD)).items() if name[0] != "_"}
     exec(compile(source, path, "exec"), names)
     return [names[name] for name in exercise.keep]

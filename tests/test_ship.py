@@ -33,6 +33,7 @@ def test_a_run_is_shipped_with_all_that_made_it_and_answers_as_before(
     )
     assert saved["rows"][-1]["step"] == 8 and saved["test"] == history["test"]
     assert saved["command"].startswith("python -m inception_edu train --limit 600")
+    assert str(folder) in history["command"] and "--out" not in saved["command"]
     words = (tmp_path / "cifar10_small.txt").read_text()
     assert saved["command"] in words and f"{history['test']['accuracy']:.2%}" in words
     assert f"{saved['parameters']:,} parameters" in words

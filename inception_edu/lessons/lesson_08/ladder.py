@@ -1,7 +1,7 @@
-"""Lesson 08: the ladder from GoogLeNet to Inception v3, the paper's beside the one saved here."""
+"""Lesson 08: the ladder from GoogLeNet to Inception v3, the paper's beside one saved here."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from inception_edu.cost import layer_table, text_table
+from inception_edu.cost import layer_table
 from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
-from inception_edu.lessons.lesson_08.runs import LADDER
 from inception_edu.lessons.lesson_08.staircase import legend_of
-from inception_edu.lessons.shared import accuracies, mean_std
+from inception_edu.lessons.shared import Entry, accuracies, mean_std
+from inception_edu.lessons.studies import Paired, made_by, paired
 
 
 class Printed(NamedTuple):
@@ -36,44 +36,37 @@ TABLE_3 = {
     "+ factorised 7x7": Printed(21.6, 5.8, 4.8),
     "+ BN auxiliary": Printed(21.2, 5.6, 4.8),
 }
-
-VERDICTS = {
+VERDICTS = {"better": "gains", "worse": "loses"}  # else: cannot tell
+SHOWN = {
     "the start": "#dddddd",
     "gains": COLOURS["after"],
-    "inside the spread": COLOURS["muted"],
+    "cannot tell": COLOURS["muted"],
     "loses": COLOURS["before"],
 }
 
 
 class Step(NamedTuple):
-    """What a rung gains over the one before, in points: here with its spread, and in the paper."""
+    """A rung over the one before: points of accuracy here, paired by seed, and in the paper."""
 
     rung: str
-    gain: float
-    spread: float
+    here: Paired
     paper: float | None  # None: no such row in Table 3
 
     @property
     def verdict(self) -> str:
-        """Whether the gain is larger than its spread, which is a matter of this scale alone."""
-        if abs(self.gain) <= self.spread:
-            return "inside the spread"
-        return "gains" if self.gain > 0 else "loses"
-
-
-def step(study: dict, before: str, rung: str) -> Step:
-    """From one rung to another; the spread is that of a difference between two single runs."""
-    low, high = accuracies(study, before), accuracies(study, rung)
-    spread = (statistics.variance(low) + statistics.variance(high)) ** 0.5
-    rows = [TABLE_3.get(name) for name in (before, rung)]
-    paper = rows[0].top1 - rows[1].top1 if all(rows) else None
-    return Step(rung, statistics.mean(high) - statistics.mean(low), spread, paper)
+        """What the interval of the paired difference lets one say."""
+        return VERDICTS.get(self.here.verdict, "cannot tell")
 
 
 def steps(study: dict) -> list[Step]:
-    """Every rung over the one below it, from BN-GoogLeNet up."""
-    rungs = list(LADDER)
-    return [step(study, *pair) for pair in zip(rungs, rungs[1:], strict=False)]
+    """Every rung of a study over the one below it, from the second up."""
+    rungs, found = list(study["runs"]), []
+    for before, rung in zip(rungs, rungs[1:], strict=False):
+        rows = [TABLE_3.get(name) for name in (before, rung)]
+        paper = rows[0].top1 - rows[1].top1 if all(rows) else None
+        gain = paired(accuracies(study, rung), accuracies(study, before))
+        found.append(Step(rung, gain, paper))
+    return found
 
 
 @cache
@@ -83,10 +76,10 @@ def macs_of(build: Callable[[], nn.Module]) -> int:
         return layer_table(build(), (1, 28, 28)).macs
 
 
-def recipes() -> Table:
-    """What each rung is: optimiser and rate, targets, aux heads, weights that are evaluated."""
+def recipes(entries: Mapping[str, Entry]) -> Table:
+    """What each rung is: optimiser and rate, targets, cost, weights that are evaluated."""
     rows = [("rung", "optimiser", "rate", "eps of labels", "million MACs", "evaluated")]
-    for rung, entry in LADDER.items():
+    for rung, entry in entries.items():
         r, macs = entry.recipe, macs_of(entry.build)
         weights = "running average" if r.average else "last weights"
         numbers = (f"{r.lr:g}", f"{r.label_smoothing:g}", f"{macs / 1e6:.1f}")
@@ -94,21 +87,23 @@ def recipes() -> Table:
     return Table(rows, left=2)
 
 
-def words(study: dict) -> str:
+def verdicts(study: dict) -> Table:
     """A row for each rung of either ladder: error there, accuracy here, gains and verdict."""
-    rows = [("rung", "top-1 error", "gain", "accuracy here", "gain", "spread", "verdict")]
+    rows = [("rung", "error in [V3]", "gain", "accuracy here", "gain, 95 % interval", "verdict")]
     climbed = {step.rung: step for step in steps(study)}
-    for rung in dict.fromkeys([*TABLE_3, *LADDER]):
+    for rung in dict.fromkeys([*TABLE_3, *study["runs"]]):
         row, here = TABLE_3.get(rung), climbed.get(rung)
-        cells = [f"{row.top1:.1f}" if row else "-"]
-        cells.append(f"{here.paper:+.1f}" if here and here.paper is not None else "-")
-        if rung not in LADDER:
-            rows.append((rung, *cells, "not built", *["-"] * 3))
-            continue
-        gain = (f"{here.gain:+.1f}", f"{here.spread:.1f}", here.verdict) if here else "---"
-        rows.append((rung, *cells, mean_std(accuracies(study, rung)), *gain))
-    n = len(study["runs"][list(LADDER)[0]])
-    return f"{text_table(rows)}\nhere: Fashion-MNIST, percent, n = {n} seeds; {study['hardware']}"
+        cells = [f"{row.top1:.1f}" if row else ""]
+        cells.append(f"{here.paper:+.1f}" if here and here.paper is not None else "")
+        if rung in study["runs"]:
+            cells.append(mean_std(accuracies(study, rung)))
+            cells += [str(here.here), here.verdict] if here else ["", "the start"]
+        else:
+            cells += ["not built", "", ""]
+        rows.append((rung, *cells))
+    n = len(next(iter(study["runs"].values())))
+    caption = f"Fashion-MNIST, percent; n = {n} seeds, differences paired; {made_by(study)}"
+    return Table(rows, caption=caption)
 
 
 def show(study: dict) -> Picture:
@@ -116,11 +111,16 @@ def show(study: dict) -> Picture:
     return Picture(_draw, study, words, size=(11, 5.6))
 
 
+def words(study: dict) -> str:
+    """The verdict on every step."""
+    return "\n".join(f"{step.rung}: {step.here} points, {step.verdict}" for step in steps(study))
+
+
 def _draw(fig: Figure, study: dict) -> None:
-    rungs = list(dict.fromkeys([*TABLE_3, *LADDER]))
+    rungs = list(dict.fromkeys([*TABLE_3, *study["runs"]]))
     paper, here = fig.subplots(1, 2, sharey=True)
     printed = {rung: TABLE_3[rung].top1 for rung in rungs if rung in TABLE_3}
-    colours = [VERDICTS["gains" if rung != rungs[0] else "the start"] for rung in printed]
+    colours = [SHOWN["gains" if rung != rungs[0] else "the start"] for rung in printed]
     paper.barh([rungs.index(r) for r in printed], list(printed.values()), color=colours)
     for rung, error in printed.items():
         paper.text(error, rungs.index(rung), f" {error:.1f}", va="center", weight="bold")
@@ -128,17 +128,27 @@ def _draw(fig: Figure, study: dict) -> None:
     paper.set(xlabel="top-1 error on ImageNet, %", xlim=(0, 35), title="[V3] Table 3: each step up")
     _draw_here(here, study, rungs)
     here.invert_yaxis()
-    legend_of(fig, VERDICTS)
+    legend_of(fig, SHOWN)
 
 
 def _draw_here(ax: Axes, study: dict, rungs: list[str]) -> None:
-    verdicts = {step.rung: step.verdict for step in steps(study)}
-    for rung in LADDER:
+    told = {step.rung: step.verdict for step in steps(study)}
+    for rung in study["runs"]:
         y, errors = rungs.index(rung), [100 - value for value in accuracies(study, rung)]
-        ax.barh(y, statistics.mean(errors), color=VERDICTS[verdicts.get(rung, "the start")])
+        ax.barh(y, statistics.mean(errors), color=SHOWN[told.get(rung, "the start")])
         ax.plot(errors, [y] * len(errors), "o", color=COLOURS["ink"], ms=6)
         ax.text(max(errors), y, f"  {mean_std(errors)}", va="center", weight="bold")
     ax.text(0, rungs.index("BN-Inception"), " not built here", va="center", style="italic")
-    up = sum(verdict == "gains" for verdict in verdicts.values())
-    ax.set(xlabel="test error on Fashion-MNIST, %", title=f"Here: {up} of {len(verdicts)} steps up")
-    ax.set_xlim(0, 35)
+    unsure = sum(verdict == "cannot tell" for verdict in told.values())
+    title = f"Here: {unsure} of {len(told)} steps cannot be told"
+    ax.set(xlabel="test error on Fashion-MNIST, %", title=title, xlim=(0, 35))
+
+
+def best_rates(study: dict) -> dict[str, float]:
+    """The rate of each rung with the best validation accuracy in RATES, for `runs.BEST`."""
+    best: dict[str, tuple[float, float]] = {}
+    for name, runs in study["runs"].items():
+        rung, lr = name.rsplit(", lr ", 1)
+        right = statistics.mean(run["valid_accuracy"] for run in runs)
+        best[rung] = max(best.get(rung, (0.0, 0.0)), (right, float(lr)))
+    return {rung: lr for rung, (_, lr) in best.items()}

@@ -104,7 +104,7 @@ def draw_staircase(ax: Axes, parts: list[Stage], *, shapes: bool = True) -> None
     ax.set_yscale("log")
     ax.minorticks_off()  # they would take a tenth of the time of an explorer's step
     ax.set(ylim=(0.7, 900), xlim=(-0.6, len(parts) - 0.4))
-    ax.set(yticks=(1, 10, 100), yticklabels=("1", "10", "100"), ylabel="side of the grid")
+    ax.set(yticks=(1, 10, 100), yticklabels=("1", "10", "100"), ylabel="side, log scale")
 
 
 def _name_parts(ax: Axes, parts: list[Stage]) -> None:
