@@ -37,6 +37,9 @@ STUDIES = {  # name of the saved file -> the lesson's room and its table of entr
     "aux_heads": ("lesson_04.runs", "REGULARISER"),
     "training": ("lesson_05.runs", "RUNS"),
     "factorised": ("lesson_06.runs", "RUNS"),
+    "reduce": ("lesson_06.runs", "REDUCE"),
+    "reductions": ("lesson_06.runs", "REDUCTIONS"),
+    "wide": ("lesson_06.runs", "WIDE"),
     "smoothing": ("lesson_07.runs", "RUNS"),
     "ladder": ("lesson_08.runs", "LADDER"),
 }

@@ -18,21 +18,21 @@ KINDS = ("line", "edge")
 
 
 class Sum(NamedTuple):
-    """A 5x5 kernel and the sum of its best pairs, and what each makes of a garment."""
+    """A 5x5 kernel and the sum of its best pairs, and what each puts out for a garment."""
 
     title: str
     pairs: int
     kernel: Tensor
     best: Tensor
-    answer: Tensor
-    best_answer: Tensor
+    output: Tensor
+    best_output: Tensor
 
     @property
     def missed(self) -> tuple[float, float]:
-        """The relative error of the kernel, and of its answer."""
-        changes = (self.best, self.kernel), (self.best_answer, self.answer)
-        kernel, answer = (((a - b).norm() / b.norm()).item() for a, b in changes)
-        return kernel, answer
+        """The relative error of the kernel, and of its output."""
+        changes = (self.best, self.kernel), (self.best_output, self.output)
+        kernel, output = (((a - b).norm() / b.norm()).item() for a, b in changes)
+        return kernel, output
 
 
 def kernel(kind: str, degrees: int) -> Tensor:
@@ -48,31 +48,31 @@ def summed(kind: str, degrees: int, pairs: int, image: Tensor) -> Sum:
     whole = kernel(kind, degrees)
     best = nearest(whole[None, None], pairs)[0, 0]
     x = image.double()[None] / 255
-    answers = (conv2d(x, k[None, None], padding=2)[0, 0] for k in (whole, best))
-    return Sum(f"{kind} at {degrees} degrees", pairs, whole, best, *answers)
+    outputs = (conv2d(x, k[None, None], padding=2)[0, 0] for k in (whole, best))
+    return Sum(f"{kind} at {degrees} degrees", pairs, whole, best, *outputs)
 
 
 def words(shown: Sum) -> str:
-    """By how much the sum misses the kernel and its answer, and the energy of each pair."""
-    missed, answer = shown.missed
+    """By how much the sum misses the kernel and its output, and the energy of each pair."""
+    missed, output = shown.missed
     counted = f"{shown.pairs} pair{'s' if shown.pairs > 1 else ''}"
     left = torch.cat([torch.ones(1), errors(shown.kernel).square()])  # after 0, 1, ... pairs
     each = ", ".join(f"{100 * e:.0f} %" for e in left[:-1] - left[1:])
     return (
         f"{shown.title}, {counted}: {100 * missed:.0f} % of the kernel is missed, "
-        f"{100 * answer:.0f} % of its answer\nenergy of its five pairs: {each}"
+        f"{100 * output:.0f} % of its output\nenergy of its five pairs: {each}"
     )
 
 
 def _draw(fig: Figure, shown: Sum) -> None:
-    missed, answer = shown.missed
+    missed, output = shown.missed
     left, middle, right, far = fig.subplots(1, 4)
     _show(left, shown.kernel, 1.2, shown.title)
     pairs = "the best pair" if shown.pairs == 1 else f"{shown.pairs} pairs"
     _show(middle, shown.best, 1.2, f"{pairs}:\n{100 * missed:.0f} % missed")
-    limit = shown.answer.abs().max().item()
-    _show(right, shown.answer, limit, "its answer\nto a coat")
-    _show(far, shown.best_answer, limit, f"answer of {pairs}:\n{100 * answer:.0f} % missed")
+    limit = shown.output.abs().max().item()
+    _show(right, shown.output, limit, "its output\nfor a coat")
+    _show(far, shown.best_output, limit, f"output of {pairs}:\n{100 * output:.0f} % missed")
 
 
 def _show(ax: Axes, image: Tensor, limit: float, title: str) -> None:

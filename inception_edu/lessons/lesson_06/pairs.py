@@ -108,19 +108,19 @@ def other_pair(
     vectors = sum(p.ndim == 1 for p in answer.parameters()) - 4  # two norms have four
     if vectors < 0:
         return "batch norm is missing: it belongs between each convolution and its ReLU"
-    said = None
-    for biases in [both for both in POSSIBLE if sum(both) == vectors] or POSSIBLE[:1]:
-        build = partial(Pair, *sizes, biases=biases)
-        said = other_network(answer, partial(build, kernels), shape)
-        if not said:
-            return None
-        wrong = ACTIVATIONS | other_pads(kernels, names)
+    chosen = [both for both in POSSIBLE if sum(both) == vectors] or POSSIBLE[:1]
+    builds = [partial(Pair, *sizes, biases=biases) for biases in chosen]
+    said = [other_network(answer, partial(build, kernels), shape) for build in builds]
+    if None in said:
+        return None
+    wrong = ACTIVATIONS | other_pads(kernels, names)
+    for build in builds:
         known = {why: partial(build, kernels, **options) for why, options in wrong.items()}
         if kernels[0] != kernels[1]:
             known[f"the {names[1]} comes first, expected last"] = partial(build, kernels[::-1])
         if why := mistaken_for(answer, known, shape):
             return why
-    return said
+    return min(said, key=lambda why: "something else" in why)  # what is closest to being right
 
 
 def other_kernels(

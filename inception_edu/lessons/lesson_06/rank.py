@@ -64,8 +64,12 @@ def typical(weight: Tensor) -> Tensor:
 
 def rank_of(weight: Tensor) -> tuple[int, int]:
     """The lowest rank among a layer's kernels, and the rank of the layer as one matrix."""
-    ranks = torch.linalg.matrix_rank(weight.double().flatten(0, 1))
-    return int(ranks.min()), int(torch.linalg.matrix_rank(as_matrix(weight).double()))
+    ranks = []
+    for matrices in (weight.flatten(0, 1), as_matrix(weight)):
+        values = torch.linalg.svdvals(matrices.double())
+        larger = values > 1e-5 * values[..., :1]  # than what float32 makes of 0
+        ranks.append(int(larger.sum(-1).min()))
+    return ranks[0], ranks[1]
 
 
 def words_rank(banks: Banks) -> str:
