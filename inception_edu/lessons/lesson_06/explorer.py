@@ -1,4 +1,4 @@
-"""Lesson 06: what a split of an n x n convolution saves in parameters, MACs and milliseconds."""
+"""Lesson 06: what the replacements of an n x n save in parameters, MACs and milliseconds."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from inception_edu.training.devices import cpu_threads
 from inception_edu.widgets import Explorer, choices
 
 C, GRID = 192, 17  # where [V3] puts its 1x7 and 7x1
-# Every split sees n x n; the number of 3x3s that do is (n - 1) / 2.
+# Every replacement sees n x n; the number of 3x3s that do is (n - 1) / 2.
 SPLITS = {
     "1xn + nx1": lambda n: ((1, n), (n, 1)),
     "only 3x3": lambda n: (3,) * ((n - 1) // 2),
@@ -94,12 +94,12 @@ def _draw(fig: Figure, ways: tuple[Way, Way]) -> None:
 
 
 def explorer() -> Explorer:
-    """Receptive field, split, channels and grid to choose, starting at the paper's 1x7 + 7x1."""
+    """n, replacement, channels and grid to choose, starting at the paper's 1x7 + 7x1."""
     controls = {
         "n": SelectionSlider(options=[3, 5, 7], value=7, description="n"),
-        "split": choices(tuple(SPLITS), description="split into"),
+        "split": choices(tuple(SPLITS), description="replaced by"),
         "c": SelectionSlider(options=[32, 64, 128, C], value=C, description="channels"),
         "grid": SelectionSlider(options=[8, GRID, 28], value=GRID, description="map, side"),
     }
-    title = "What does a split save, on paper and on this machine?"
+    title = "What does a replacement save, on paper and on this machine?"
     return Explorer(controls, compare, _draw, words, title=title, size=(9, 3.6), tells=False)

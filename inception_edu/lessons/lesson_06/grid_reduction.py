@@ -129,7 +129,7 @@ def show_pattern() -> Picture:
     output of the pool, of the strided convolution and of each way."""
     image = pattern()
     seen = {name: noticed(layers, image) for name, layers in parts().items()}
-    return Picture(_draw_pattern, seen, words_pattern, size=(11, 6.6))
+    return Picture(_draw_pattern, seen, words_pattern, size=(10, 6.2))
 
 
 def _draw_pattern(fig: Figure, seen: Seen) -> None:

@@ -120,7 +120,7 @@ def other_pair(
             known[f"the {names[1]} comes first, expected last"] = partial(build, kernels[::-1])
         if why := mistaken_for(answer, known, shape):
             return why
-    return min(said, key=lambda why: "something else" in why)  # what is closest to being right
+    return min(said, key=lambda why: "puts out something else" in why)  # the nearest to right
 
 
 def other_kernels(

@@ -90,7 +90,7 @@ def words_rank(banks: Banks) -> str:
 
 def show_rank(banks: Banks) -> Picture:
     """Error against rank, of single kernels and of the layer as a whole."""
-    return Picture(_draw_rank, banks, words_rank, size=(11, 4.6))
+    return Picture(_draw_rank, banks, words_rank, size=(10, 4.2))
 
 
 def _draw_rank(fig: Figure, banks: Banks) -> None:
