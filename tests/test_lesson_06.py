@@ -4,23 +4,31 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.functional import conv2d, max_pool2d
 
 from authoring.measure import table
 from conftest import moved, solutions_pass
-from inception_edu.cost import receptive_field
+from inception_edu import layers
+from inception_edu.cost import layer_table, receptive_field
+from inception_edu.factorised import Fork, Grid17
 from inception_edu.figures import on_page, render
+from inception_edu.inception_v3 import WIDTHS
 from inception_edu.layers import Concat, conv, kernel_size
 from inception_edu.lessons.lesson_06 import (
+    blocks,
     checks as checks,
     explorer as factor_explorer,
     footprints,
     grid_reduction,
+    lines,
     rank,
     runs as lesson,
-    verdict as factor_verdict,
+    verdict,
 )
+from inception_edu.lessons.lesson_06.pairs import Pair
 from inception_edu.lessons.shared import saved
+from inception_edu.lessons.studies import ASSETS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -60,7 +68,7 @@ def test_the_saving_of_3x3s_over_n_by_n_is_right_in_every_form(saving):
     ("saving", "said"),
     [
         (left, "it returns 0.72, expected 0.28; that is what is left, not what is saved."),
-        (lambda n, a, b: 100 * (1 - left(n, a, b)), "a share, not percent"),
+        (lambda n, a, b: 100 * (1 - left(n, a, b)), "a fraction, not percent"),
         (lambda n, a, b: 1 - 9 / n**2, "not one"),
         (lambda n, a, b: 1 - 9 * (a + b) / (n * n * a), "(n - 1) / 2 see n x n"),
         (lambda n, a, b: 1 - 9 * (n - 1) / 2 / n**2, "only the first 3x3 reads c_in"),
@@ -78,6 +86,171 @@ def test_wrong_savings_are_told_apart(saving, said):
 
 
 # --- exercise 2
+
+
+def normed(c_in, c_out, k, padding, *, bias=False):
+    return [nn.Conv2d(c_in, c_out, k, padding=padding, bias=bias), nn.BatchNorm2d(c_out), nn.ReLU()]
+
+
+def both(*parts):
+    return nn.Sequential(*(layer for part in parts for layer in part))
+
+
+class Backwards(nn.Module):
+    """The second convolution declared first, by torch's functions, in double precision."""
+
+    def __init__(self, c_in, c_out, first, second):
+        super().__init__()
+        pads = [(h // 2, w // 2) for h, w in (first, second)]
+        self.norms = nn.ModuleList([nn.BatchNorm2d(c_out), nn.BatchNorm2d(c_out)])
+        self.second = nn.Conv2d(c_out, c_out, second, padding=pads[1])
+        self.first = nn.Conv2d(c_in, c_out, first, padding=pads[0], bias=False)
+        self.double()
+
+    def forward(self, x):
+        x = F.relu(self.norms[0](self.first(x)))
+        return self.norms[1](self.second(x)).clamp(min=0)
+
+
+class Detached(Backwards):
+    def forward(self, x):
+        x = F.relu(self.norms[0](self.first(x))).detach()
+        return self.norms[1](self.second(x)).relu()
+
+
+class NoRelu(Backwards):
+    def forward(self, x):
+        return self.norms[1](self.second(self.norms[0](self.first(x)))).relu()
+
+
+def with_bias(c_in, c_out):
+    return both(*(normed(i, c_out, 3, "same", bias=True) for i in (c_in, c_out)))
+
+
+def bare(c_in, c_out):
+    three = dict(kernel_size=3, padding=1)
+    pair = nn.Conv2d(c_in, c_out, **three), nn.Conv2d(c_out, c_out, **three)
+    return nn.Sequential(pair[0], nn.ReLU(), pair[1], nn.ReLU())
+
+
+def norm_last(c_in, c_out):
+    parts = [normed(i, c_out, 3, 1) for i in (c_in, c_out)]
+    return both(*([layer, relu, norm] for layer, norm, relu in parts))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        with_bias,
+        lambda i, o: Backwards(i, o, (3, 3), (3, 3)),
+        lambda i, o: nn.Sequential(conv(i, o, 3), conv(o, o, 3)),
+        lambda i, o: Pair(i, o, ((3, 3), (3, 3)), biases=(False, True)),
+    ],
+)
+def test_two_3x3_of_any_make_are_right(build):
+    assert checks.check_two_3x3(build) is None
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda i, o, n: Backwards(i, o, (1, n), (n, 1)),
+        lambda i, o, n: nn.Sequential(conv(i, o, (1, n)), conv(o, o, (n, 1))),
+        lambda i, o, n: both(normed(i, o, (1, n), "same"), normed(o, o, [n, 1], "same", bias=True)),
+    ],
+)
+def test_a_1xn_and_an_nx1_of_any_make_are_right(build):
+    assert checks.check_factorised(build) is None
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda i, o: both(normed(i, o, 3, 0), normed(o, o, 3, 0)), "neither convolution has"),
+        (lambda i, o: both(normed(i, o, 3, 1), normed(o, o, 3, 0)), "the second 3x3 has no pad"),
+        (lambda i, o: both(normed(i, o, 3, 0), normed(o, o, 3, 1)), "the first 3x3 has no padding"),
+        (lambda i, o: NoRelu(i, o, (3, 3), (3, 3)), "a ReLU is missing between"),
+        (lambda i, o: with_bias(i, o)[:5], "the ReLU after the second convolution is missing"),
+        (lambda i, o: Pair(i, o, ((3, 3), (3, 3)), between=False, after=False), "no ReLU at all"),
+        (norm_last, "batch norm stands behind the ReLU"),
+        (bare, "batch norm is missing"),
+        (lambda i, o: both(normed(i, o, 5, 2)), "first 3x3 and second 3x3, got 5x5"),
+        (lambda i, o: both(normed(i, o, 3, 1), normed(o, o, 5, 2)), "its kernels are 3x3 and 5x5"),
+        (lambda i, o: both(normed(i, i, 3, 1), normed(i, o, 3, 1)), "c_in = 5 channels stand"),
+        (lambda i, o: both(normed(o, i, 3, 1), normed(o, o, 3, 1)), "c_in and c_out are exchanged"),
+        (lambda i, o: both(normed(i, 7, 3, 1), normed(7, o, 3, 1)), "take 5 to 7, 7 to 9 channels"),
+        (lambda i, o: both(normed(5, 9, 3, 1), normed(9, 9, 3, 1)), "for c_in = 10, c_out = 8"),
+        (lambda i, o: Detached(i, o, (3, 3), (3, 3)), "something is detached"),
+        (lambda i, o: lesson.two_3x3(i, o), "it calls the package's own"),
+        (lambda i, o: layers.stack(i, (o, 3), (o, 3)), "it calls the package's own"),
+        (lambda i, o: None, "return an nn.Module, got 'None'"),
+        (lambda i, o: nn.Identity(), "got none"),
+        (both(normed(5, 9, 3, 1), normed(9, 9, 3, 1)), "it is a network already"),
+    ],
+)
+def test_wrong_pairs_of_3x3_are_told_apart(build, said):
+    assert said in checks.check_two_3x3(build)
+
+
+def row_and_column(row, column):
+    """A builder with these paddings, made of n."""
+    return lambda i, o, n: both(
+        normed(i, o, (1, n), row(n // 2)), normed(o, o, (n, 1), column(n // 2))
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (row_and_column(lambda p: 0, lambda p: 0), "neither convolution has padding"),
+        (row_and_column(lambda p: (0, p), lambda p: 0), "the 7x1 has no padding"),
+        (row_and_column(lambda p: (0, p), lambda p: (0, p)), "the 7x1 is padded like the 1x7; it"),
+        (row_and_column(lambda p: (p, 0), lambda p: (p, 0)), "the 1x7 is padded like the 7x1; it"),
+        (row_and_column(lambda p: (p, 0), lambda p: (0, p)), "the paddings are exchanged: the 1x7"),
+        (row_and_column(lambda p: p, lambda p: p), "one number as padding pads height and width"),
+        (lambda i, o, n: Backwards(i, o, (n, 1), (1, n)), "the 7x1 comes first, expected last"),
+        (lambda i, o, n: Backwards(i, o, (n, n), (n, n)), "its kernels are 7x7 and 7x7"),
+        (lambda i, o, n: Backwards(i, o, (1, n), (1, n)), "its kernels are 1x7 and 1x7"),
+        (lambda i, o, n: Backwards(i, o, (1, 7), (7, 1)), "n = 3: its kernels are 7x1 and 1x7"),
+        (lambda i, o, n: NoRelu(i, o, (1, n), (n, 1)), "a ReLU is missing between"),
+        (lambda i, o, n: Detached(i, o, (1, n), (n, 1)), "something is detached"),
+        (lambda i, o, n: lesson.factorised(i, o, n), "it calls the package's own"),
+        (lambda i, o, n: nn.Conv2d(i, o, n, padding=n // 2), "got 7x7"),
+    ],
+)
+def test_wrong_rows_and_columns_are_told_apart(build, said):
+    assert said in checks.check_factorised(build)
+
+
+def test_exchanged_paddings_keep_the_shape_and_change_the_border():
+    torch.manual_seed(0)
+    x, kernels = torch.randn(2, 3, 11, 12), ((1, 5), (5, 1))
+    right = Pair(3, 4, kernels)
+    nn.init.normal_(right.weights[0]), nn.init.normal_(right.weights[1])
+    wrong = Pair(3, 4, kernels, pads=((2, 0), (0, 2)))
+    wrong.load_state_dict(right.state_dict())
+    a, b = right.eval()(x), wrong.eval()(x)
+    assert a.shape == b.shape and not torch.allclose(a, b, atol=1e-3)
+    assert torch.allclose(a[..., 2:-2, 2:-2], b[..., 2:-2, 2:-2], atol=1e-5)
+
+
+def test_exercise_2_judges_each_function_and_goes_on_with_both(capsys):
+    right = lambda i, o, n: Backwards(i, o, (1, n), (n, 1))  # noqa: E731
+    state, why = checks.exercise_2.judge(bare, right)
+    assert state == "not right yet" and why.startswith("Right: factorised. two_3x3: For c_in = 5")
+
+    def stub(c_in, c_out):
+        """(batch, c_in, h, w) -> (batch, c_out, h, w), two 3x3"""
+        ...
+
+    ours = lesson.two_3x3, lesson.factorised
+    assert checks.exercise_2.check(stub, stub) == ours
+    assert "package's two_3x3 and factorised" in capsys.readouterr().out
+    assert checks.exercise_2.judge(*ours) == ("not attempted yet", "")
+    assert checks.exercise_2.keep == ("two_3x3", "factorised")
+
+
+# --- exercise 3
 
 
 class Own(nn.Module):
@@ -109,7 +282,18 @@ class Unused(Own):
         return torch.cat([max_pool2d(x, 3, 2)] * 2, dim=1)
 
 
-class Detached(Biased):
+class Twice(Own):
+    def forward(self, x):
+        return torch.cat([self.norm(self.layer(x)).relu()] * 2, dim=1)
+
+
+class DeafPool(Own):
+    def forward(self, x):
+        half = self.norm(self.layer(x)).relu()
+        return torch.cat([half, max_pool2d(x.detach(), 3, 2)], dim=1)
+
+
+class Cut(Biased):
     def forward(self, x):
         return super().forward(x).detach()
 
@@ -125,20 +309,22 @@ def swapped(c):
 
 @pytest.mark.parametrize("build", [Own, Biased, swapped])
 def test_conv_and_pool_side_by_side_are_right_of_any_make_and_in_any_order(build):
-    assert checks.exercise_2.judge(build) == ("right", "")
+    assert checks.exercise_3.judge(build) == ("right", "")
 
 
 @pytest.mark.parametrize(
     ("reduction", "said"),
     [
-        (lambda c: grid_reduction.reduction("pool then conv", c), "a bottleneck"),
+        (lambda c: grid_reduction.reduction("pool, then convolution", c), "a bottleneck"),
         (
-            lambda c: grid_reduction.reduction("conv then pool", c),
-            "on the full grid, which is dear",
+            lambda c: grid_reduction.reduction("convolution, then pool", c),
+            "on the full grid, which costs four times as much",
         ),
         (lambda c: nn.Conv2d(c, 2 * c, 3, 2), "all 2c channels are convolved"),
-        (Unused, "it puts out something else"),
-        (Detached, "no gradient flows back"),
+        (Unused, "both halves come from the pool, and the convolution is not used"),
+        (Twice, "both halves come from the convolution, and nothing from the pool"),
+        (DeafPool, "its input gets other gradients: something is detached"),
+        (Cut, "no gradient flows back"),
         (ForSix, "For c = 4, it has 336 parameters, expected 152"),
         (
             lambda c: Concat(a=conv(c, c, 3, 2), b=nn.MaxPool2d(3, 2, 1)),
@@ -158,7 +344,7 @@ def test_conv_and_pool_side_by_side_are_right_of_any_make_and_in_any_order(build
             ),
             "it has 176 parameters, expected 152",
         ),
-        (lambda c: checks.exercise_2.ours(c), "it calls the package's own"),
+        (lambda c: checks.exercise_3.ours(c), "it calls the package's own"),
         (lambda c: nn.Identity(), "it has 0 parameters, expected 144"),
         (lambda c: 3, "return an nn.Module, got '3'"),
         (Own(4), "it is a network already"),
@@ -166,53 +352,12 @@ def test_conv_and_pool_side_by_side_are_right_of_any_make_and_in_any_order(build
     ],
 )
 def test_wrong_reductions_are_told_apart(reduction, said):
-    state, why = checks.exercise_2.judge(reduction)
+    state, why = checks.exercise_3.judge(reduction)
     assert state == "not right yet" and said.lower() in why.lower()
     assert ("bottleneck" in why) == ("bottleneck" in said)
 
 
-# --- exercise 3
-
-
-@pytest.mark.parametrize(
-    ("saved_share", "best"),
-    [
-        (0.11, [(1, 3), (3, 1)]),
-        ("0.111", ["3x1", "1x3"]),
-        (torch.tensor(1 / 9), torch.tensor([[3, 1], [1, 3]])),
-        (np.float32(1 / 9), np.array([[1.0, 3.0], [3.0, 1.0]])),
-    ],
-    ids=["tuples", "texts", "torch", "numpy"],
-)
-def test_two_2x2_save_11_percent_and_1x3_with_3x1_cost_least(saved_share, best):
-    assert checks.exercise_3.judge(saved_share, best) == ("right", "")
-
-
-@pytest.mark.parametrize(
-    ("two_2x2", "best", "said"),
-    [
-        (5 / 9, [(1, 3), (3, 1)], "Right: best. saved: It is 0.555556 with you; that is one 2x2"),
-        (8 / 9, ..., "what is left, not what is saved. Not attempted yet: best."),
-        (11, [(1, 3), (3, 1)], "a share, not percent"),
-        (0.28, [(1, 3), (3, 1)], "4 + 4 against 9"),
-        (None, [(1, 3), (3, 1)], "saved: It is one number"),
-        (1 / 9, [2, 2], "Right: saved. best: They have 8 weights"),
-        (1 / 9, [(1, 3), (1, 3)], "they see 1x5"),
-        (1 / 9, [3], "it is two kernels"),
-        (1 / 9, [(0, 4), (4, 0)], "it is two kernels, each as (height, width) of at least 1"),
-        (..., 7, "best: It is two kernels, each as (height, width) of at least 1, got 7."),
-    ],
-)
-def test_wrong_answers_on_two_2x2_are_told_apart(two_2x2, best, said):
-    state, why = checks.exercise_3.judge(two_2x2, best)
-    assert state == "not right yet" and said.lower() in why.lower()
-
-
 def test_stubs_are_not_attempted_yet():
-    def stub(c):
-        """(n, c, 35, 35) -> (n, 2c, 17, 17)"""
-        ...
-
     class Stub(nn.Module):
         """(n, c, 35, 35) -> (n, 2c, 17, 17)"""
 
@@ -220,10 +365,12 @@ def test_stubs_are_not_attempted_yet():
 
         def forward(self, x): ...
 
-    answers = {"1": [stub], "2": [Stub], "3": [..., (..., ...)]}
-    for name, answer in answers.items():
-        judged = getattr(checks, f"exercise_{name}").judge(*answer)
-        assert judged == ("not attempted yet", "")
+    def stub(n, c_in, c_out):
+        """odd n, channels in and out -> fraction of the MACs saved"""
+        ...
+
+    assert checks.exercise_1.judge(stub) == ("not attempted yet", "")
+    assert checks.exercise_3.judge(Stub) == ("not attempted yet", "")
 
 
 # --- windows
@@ -231,10 +378,10 @@ def test_stubs_are_not_attempted_yet():
 
 @pytest.mark.parametrize("form", lesson.FORMS)
 def test_every_form_sees_5x5_by_gradient_and_by_closed_form(form):
-    layers = lesson.factors(6, form)
-    assert footprints.window(footprints.seen(layers, 6)) == (5, 5)
-    assert receptive_field(layers).size == (5, 5)
-    first = footprints.window(footprints.seen(layers[:1], 6))
+    stack = lesson.factors(6, 6, form)
+    assert footprints.window(footprints.seen(stack, 6)) == (5, 5)
+    assert receptive_field(stack).size == (5, 5)
+    first = footprints.window(footprints.seen(stack[:1], 6))
     assert first == kernel_size(lesson.FORMS[form][0][0])
 
 
@@ -244,8 +391,8 @@ def test_two_3x3_hear_the_middle_on_9_routes_and_a_corner_on_1():
     assert torch.equal(found, torch.outer(line, line))
     assert footprints.routes((1, 5), (5, 1)).unique().tolist() == [0, 1]
     told = footprints.show({"two": (3, 3), "flat": ((1, 5),)}).words
-    assert "two: window 5x5, 25 pixels, at most 9 routes" in told
-    assert "flat: window 1x5, 5 pixels, one route each" in told
+    assert "two: receptive field 5x5, 25 pixels, at most 9 routes" in told
+    assert "flat: receptive field 1x5, 5 pixels, one route each" in told
 
 
 # --- the explorer
@@ -266,9 +413,8 @@ def test_a_way_is_timed_on_one_thread_and_the_threads_come_back(monkeypatch):
     monkeypatch.setattr(factor_explorer, "milliseconds", timed)
     try:
         torch.set_num_threads(2)
-        for patience in (1, 4):
-            factor_explorer.way("not measured yet", (3,), 5, 9, patience)
-        assert used == [(1, 10), (1, 40)] and torch.get_num_threads() == 2
+        factor_explorer.way("not measured yet", (3,), 5, 9)
+        assert used == [(1, 10)] and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
 
@@ -289,28 +435,42 @@ def test_the_explorer_starts_at_the_papers_place_and_its_picture_changes():
     assert "only 3x3 against 5x5: MACs 28 % less" in explorer.words
 
 
-def test_the_table_has_a_row_for_each_split_that_is_one(monkeypatch):
-    def made_up(n, split, c, grid, *, patience):
-        assert patience > 1
-        one = factor_explorer.Way("", (n,), 1, 100, 10.0)
-        return one, one._replace(macs=50, milliseconds=12.0 if c == 32 else 8.0)
-
-    monkeypatch.setattr(factor_explorer, "compare", made_up)
-    rows = factor_explorer.table_here().rows
-    assert len(rows) == 8
-    assert rows[1] == ("3", "1xn + nx1", "50 % less", "20 % less", "20 % more")
-
-
 # --- rank
 
 
-def test_a_pair_says_an_upright_edge_and_misses_89_percent_of_a_diagonal_line():
-    assert rank.errors(rank.UPRIGHT)[0].item() == pytest.approx(0, abs=1e-6)
+def test_the_best_pair_misses_89_percent_of_a_diagonal_line():
     assert rank.errors(rank.LINE).tolist() == pytest.approx(
         [0.8**0.5, 0.6**0.5, 0.4**0.5, 0.2**0.5, 0]
     )
-    assert rank.errors(rank.DIAGONAL)[0].item() == pytest.approx(0.762, abs=1e-3)
-    assert "upright edge 0 %, diagonal edge 76 %, diagonal line 89 %" in rank.show_edges().words
+
+
+@pytest.mark.parametrize("kind", lines.KINDS)
+def test_level_and_upright_kernels_are_one_pair_and_45_degrees_is_worst(kind):
+    missed = {d: rank.errors(lines.kernel(kind, d))[0].item() for d in range(0, 91, 5)}
+    assert missed[0] == missed[90] == pytest.approx(0, abs=1e-6)
+    assert max(missed, key=missed.get) == 45 and missed[45] > 0.7
+    assert missed[30] == pytest.approx(missed[60]) and not torch.equal(
+        lines.kernel(kind, 30), lines.kernel(kind, 60)
+    )
+
+
+def test_all_five_pairs_are_the_kernel_and_fewer_are_told():
+    image = torch.randint(0, 256, (1, 9, 9), dtype=torch.uint8)
+    assert max(lines.summed("line", 45, 5, image).missed) < 1e-6
+    kernel, output = lines.summed("line", 45, 3, image).missed
+    assert 0.01 < output and kernel == pytest.approx(
+        rank.errors(lines.kernel("line", 45))[2].item()
+    )
+    told = lines.words(lines.summed("edge", 0, 1, image))
+    assert "edge at 0 degrees, 1 pair: 0 % of the kernel is missed, 0 % of its output" in told
+    assert told.endswith("energy of its five pairs: 100 %, 0 %, 0 %, 0 %, 0 %")
+
+
+def test_the_explorer_of_lines_follows_its_controls():
+    explorer = lines.explorer(torch.randint(0, 256, (1, 28, 28), dtype=torch.uint8))
+    for name, value in dict(degrees=45, pairs=4, kind="edge").items():
+        moved(explorer, **{name: value})
+    assert "edge at 45 degrees, 4 pairs:" in explorer.words
 
 
 def test_no_5x5_is_worse_for_a_pair_than_the_diagonal_line():
@@ -336,7 +496,7 @@ def test_the_best_pair_is_two_convolutions_that_are_the_nearest_bank(m):
 
 def test_a_network_through_all_channels_is_the_network_and_stays_untouched():
     torch.manual_seed(0)
-    network, x = lesson.plain_network("5x5").eval(), torch.randn(2, 1, 28, 28)
+    network, x = lesson.five_by_five("5x5").eval(), torch.randn(2, 1, 28, 28)
     whole = network(x)
     assert torch.allclose(rank.through_pairs(network, 120)(x), whole, atol=1e-5)
     assert not torch.allclose(rank.through_pairs(network, 12)(x), whole, atol=1e-3)
@@ -348,11 +508,12 @@ def test_the_rank_of_banks_is_told_and_drawn():
     flat = torch.randn(6, 6, 5, 1) * torch.randn(6, 6, 1, 5)
     picture = rank.show_rank({"untrained": torch.randn(6, 6, 5, 5), "trained": flat})
     rows = [line.split() for line in picture.words.splitlines()]
-    assert rows[2] == "trained, median 0 % 0 % 0 % 0 % 0 %".split()
-    assert rows[4][-5:] == "3 6 12 15 30".split() and rows[6][0] == "trained"
-    fig = render(rank._draw_rank, {"untrained": flat, "trained": flat}, (10, 4.4))
+    assert rows[2] == "trained, median 0 % 0 % 0 % 0 % 0 % 1".split()
+    assert rows[4][-6:] == "3 6 12 15 30 rank".split() and rows[6][0] == "trained"
+    assert rows[1][-1] == "5" and rows[5][-1] == "30"
+    fig = render(rank._draw_rank, {"untrained": torch.randn(6, 6, 5, 5), "trained": flat}, (11, 5))
     assert [len(ax.lines) for ax in fig.axes] == [3, 4]
-    assert fig.axes[0].get_title("left") == "One pair misses 0 %"
+    assert fig.axes[0].get_title("left").startswith("One pair misses 0 %, untrained ")
 
 
 # --- grid reduction
@@ -363,12 +524,14 @@ def test_each_way_halves_the_grid_and_doubles_the_channels(way):
     assert grid_reduction.reduction(way, 6)(torch.zeros(2, 6, 35, 35)).shape == (2, 12, 17, 17)
 
 
-def test_conv_first_costs_4_times_pool_first_and_pool_first_is_narrow():
-    found, square = grid_reduction.costs(), 9 * 320 * 640
-    assert found["pool then conv"] == (17**2 * square, 17 * 17 * 320)
-    assert found["conv then pool"] == (35**2 * square, 17 * 17 * 640)
-    assert found["side by side"] == (17**2 * square // 2, 17 * 17 * 640)
-    assert "conv then pool  2,257,920,000" in grid_reduction.show_costs().words
+def test_the_four_ways_cost_what_the_paper_counts_and_one_is_narrow():
+    counted, square = grid_reduction.costs(), 9 * 320 * 640
+    full, half = 17 * 17 * 640, 17 * 17 * 320
+    assert counted["pool, then convolution"] == (17**2 * square, half) == (532_684_800, 92_480)
+    assert counted["convolution, then pool"] == (35**2 * square, full)
+    assert counted["stride-2 convolution"] == (17**2 * square, full) == (532_684_800, 184_960)
+    assert counted["side by side"] == (17**2 * square // 2, full)
+    assert "convolution, then pool  2,257,920,000" in grid_reduction.show_costs().words
 
 
 def test_the_pool_makes_dark_dots_and_stripes_one_field():
@@ -379,52 +542,173 @@ def test_the_pool_makes_dark_dots_and_stripes_one_field():
         assert max_pool2d(part, 3, 2).min() > 0.9
 
 
-def test_what_a_way_notices_is_what_changes_its_output():
-    image = grid_reduction.pattern()
-    shares = {
-        way: grid_reduction.noticed(way, image).double().mean() for way in grid_reduction.WAYS
-    }
-    assert shares["pool then conv"] < 289 / 1225 < 0.9 < shares["conv then pool"] < 1
-    assert shares["side by side"] == 1
-    seen, pooled = grid_reduction.noticed("pool then conv", image), max_pool2d(image, 3, 2)
-    for found in (True, False):
-        y, x = (seen == found).nonzero()[50].tolist()
-        moved = image.clone()
-        moved[..., y, x] += 1e-6
-        assert torch.equal(max_pool2d(moved, 3, 2), pooled) is not found
+def test_what_is_seen_is_what_changes_the_output():
+    image, parts = grid_reduction.pattern(), grid_reduction.parts()
+    seen = {name: grid_reduction.noticed(layers, image) for name, layers in parts.items()}
+    fractions = {name: grid_reduction.percent(one) for name, one in seen.items()}
+    assert fractions["max pool alone"] == fractions["pool, then convolution"] < 289 / 1225
+    assert 0.8 < fractions["convolution, then pool"] < 1
+    for name in ("its convolution alone", "stride-2 convolution", "side by side"):
+        assert fractions[name] == 1
+    for name in ("max pool alone", "convolution, then pool"):
+        before = parts[name](image)
+        for changes in (True, False):
+            y, x = (seen[name] == changes).nonzero()[50].tolist()
+            other = image.clone()
+            other[..., y, x] += 1e-6
+            assert torch.equal(parts[name](other), before) is not changes
 
 
-# --- the saved comparison
+def test_the_picture_of_the_pattern_tells_every_part():
+    words = grid_reduction.show_pattern().words
+    assert "max pool alone" in words and "side by side" in words and words.count(" 100\n") == 3
 
 
-def test_the_saved_study_is_of_todays_forms_three_seeds_each_and_finished():
-    study = saved("factorised")
-    assert study["command"] == "python -m authoring measure factorised"
-    assert list(study["runs"]) == list(table("factorised")) == list(lesson.FORMS)
-    for runs in study["runs"].values():
-        assert [run["seed"] for run in runs] == [0, 1, 2]
-        assert all(r["stopped"] == "" and r["rows"][-1]["step"] == 400 for r in runs)
+# --- the block on 17x17
 
 
-def test_the_verdict_has_a_row_for_each_form_and_the_gain_seed_by_seed():
-    values = dict(zip(lesson.FORMS, (0.8, 0.9, 0.85, 0.7, 0.75), strict=True))
+def test_the_block_with_1x7_and_7x1_is_the_papers_and_the_others_see_as_much():
+    with torch.device("meta"):
+        ours = blocks.grid17(blocks.SEVENS["1x7 and 7x1"])
+        theirs = Grid17(768, WIDTHS["grid17d"])
+        fields = {
+            name: [receptive_field(branch).size for branch in blocks.grid17(kernels).values()]
+            for name, kernels in blocks.SEVENS.items()
+        }
+    shape = 768, 17, 17
+    assert layer_table(ours, shape).macs == layer_table(theirs, shape).macs == 617_914_368
+    assert fields["7x7"] == fields["three 3x3"] == fields["1x7 and 7x1"]
+    assert [row[2] for row in blocks.sevens().rows[1:]] == ["0%", "40%", "64%"]
+
+
+# --- the saved studies
+
+STUDIES = [
+    name
+    for name in ("factorised", "reduce", "reductions", "wide")
+    if (ASSETS / f"{name}.json").is_file()
+]
+
+
+def made_up(entries, means, n=5):
+    """A study of these entries, whose runs lie around the means, in percent."""
     runs = {
-        form: [dict(test_accuracy=v + i / 100) for i in (-1, 0, 1)] for form, v in values.items()
+        name: [
+            dict(test_accuracy=mean / 100 + i % 3 / 1000, rows=[dict(valid_accuracy=mean / 200)])
+            for i in range(n)
+        ]
+        for name, mean in zip(entries, means, strict=True)
     }
-    words = factor_verdict.show(dict(runs=runs)).words
-    assert "5x5                            43,858  6,519,984        80.0 ± 1.0  3" in words
-    assert "3x3 + 3x3: ReLU against linear +5.0 ± 0.0 points (seeds +5.00, +5.00, +5.00)" in words
-    assert "1x5 + 5x1: ReLU against linear -5.0 ± 0.0 points" in words
-    assert "77.2 against 76.2, +1.0 points" in words
-    ax = render(factor_verdict._draw, dict(runs=runs), (9, 4)).axes[0]
-    assert ax.get_title("left") == "ReLU between: +5.0 ± 0.0 and -5.0 ± 0.0 points"
-    assert len(ax.lines) == 10
+    return dict(command="python -m authoring measure x", hardware="a", versions={}, runs=runs)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_saved_study_is_of_todays_entries_and_finished(name):
+    study, entries = saved(name), table(name)
+    assert study["command"].startswith(f"python -m authoring measure {name}")
+    assert list(study["runs"]) == list(entries)
+    seeds = {tuple(run["seed"] for run in runs) for runs in study["runs"].values()}
+    assert len(seeds) == 1 and len(*seeds) >= 3
+    for entry, runs in study["runs"].items():
+        last = entries[entry].recipe.steps
+        assert all(run["stopped"] == "" and run["rows"][-1]["step"] == last for run in runs)
+
+
+def test_the_five_networks_are_told_layer_by_layer_with_their_costs():
+    rows = verdict.five_networks().rows[1:]
+    assert [row[0] for row in rows] == list(lesson.FORMS)
+    assert rows[0][1:] == ("5x5, norm, ReLU", "43,858", "6,519,984")
+    assert rows[4][1] == "1x5, norm; 5x1, norm, ReLU"
+
+
+def test_differences_are_paired_and_bold_where_they_can_be_told():
+    study = made_up(lesson.FORMS, (80, 90, 85, 70, 75))
+    study["runs"]["1x5 + 5x1, ReLU between"][0]["test_accuracy"] = 0.9
+    found = verdict.against(study, verdict.BETWEEN)
+    assert found.rows[1][2:] == ("+5.0 (+5.0 to +5.0)", "better")
+    assert found.rows[2][3] == "cannot tell" and found.bold == {0}
+    assert found.caption.startswith("n = 5 seeds, paired; python -m authoring measure x")
+    early = verdict.against(study, verdict.BETWEEN, verdict.early)
+    assert early.rows[1][2].startswith("+2.5 ")
+    assert verdict.gain(study, "5x5", "3x3 + 3x3, ReLU between") == -10
+    assert verdict.reached(study, lesson.RUNS).rows[1][-2:] == ("80.1 ± 0.1", "5")
+
+
+def test_every_run_of_the_forms_is_a_dot():
+    picture = verdict.show_forms(made_up(lesson.FORMS, (80, 90, 85, 70, 75)))
+    assert "A ReLU between the two: +5.0 and -5.0 points" in picture.words
+    assert "5x5: 80.1 ± 0.1 %" in picture.words and "10 lines, 5 labels" in picture.words
+
+
+@pytest.mark.parametrize(
+    ("means", "fewest", "title"),
+    [
+        ((88, 88, 88, 88, 80, 70), 8, "No loss is shown down to 8 of 32 channels"),
+        ((88, 88, 80, 88, 88, 88), 32, "No loss is shown down to 32 of 32 channels"),
+        ((88, 80, 88, 88, 88, 88), None, "Every reduce loses accuracy"),
+    ],
+)
+def test_the_fewest_channels_without_a_loss_are_above_the_first_loss(means, fewest, title):
+    study = made_up(lesson.REDUCE, means)
+    values = {name: verdict.accuracies(study, name) for name in lesson.REDUCE}
+    values["8 channels"][0] -= 0.1  # so that an interval is one
+    assert verdict.without_loss(values) == fewest
+    assert render(verdict._draw_reduce, values, (9, 4)).axes[0].get_title("left") == title
+    assert "7 lines, 2 legend entries" in verdict.show_reduce(study).words
+
+
+def test_ways_and_ends_are_drawn_with_the_highest_named():
+    ways = made_up(lesson.REDUCTIONS, (80, 81, 82, 85, 79))
+    assert "Side by side: highest mean" in verdict.show_ways(ways).words
+    rows = verdict.against(ways, verdict.POOL).rows[1:]
+    assert {row[0] for row in rows} == {"side by side"} and len(rows) == 4
+    ends = made_up(lesson.WIDE, (80, 81))
+    assert "Deep: highest mean" in verdict.show_ends(ends).words
+
+
+# --- the networks of the studies
 
 
 @pytest.mark.parametrize("form", lesson.FORMS)
 def test_a_relu_stands_between_only_where_the_form_says_so(form):
-    relus = [isinstance(m, nn.ReLU) for m in lesson.factors(4, form).modules()]
+    relus = [isinstance(m, nn.ReLU) for m in lesson.factors(4, 4, form).modules()]
     assert sum(relus) == (2 if "ReLU" in form else 1)
+
+
+@pytest.mark.parametrize("study", ["factorised", "reduce", "reductions", "wide"])
+def test_every_entry_of_a_study_is_a_classifier_of_garments(study):
+    for name, entry in table(study).items():
+        network = entry.build().eval()
+        assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10), name
+
+
+def test_a_reduce_costs_what_its_channels_say():
+    def layer_macs(channels):
+        return layer_table(lesson.reduced(32, 32, channels), (32, 14, 14)).macs // 14**2
+
+    assert layer_macs(None) == 25 * 32 * 32
+    assert layer_macs(8) == 32 * 8 + 25 * 8 * 32
+
+
+def test_ways_to_halve_differ_in_nothing_but_the_reduction():
+    networks = {name: entry.build() for name, entry in lesson.REDUCTIONS.items()}
+    half = networks.pop(lesson.HALF)
+    layers = {
+        tuple(tuple(p.shape) for name, p in n.named_parameters() if "reduction" not in name)
+        for n in networks.values()
+    }
+    assert len(layers) == 1
+    convs = [half.reduction1, networks["side by side"].reduction1["conv"]]
+    assert convs[0].conv.weight.shape == convs[1].conv.weight.shape
+
+
+def test_wide_and_deep_last_blocks_cost_the_same_within_1_percent():
+    wide, deep = (layer_table(entry.build(), (1, 28, 28)).macs for entry in lesson.WIDE.values())
+    assert abs(wide / deep - 1) < 0.01 and wide != deep
+    ends = [lesson.last_block(64, end) for end in lesson.ENDS]
+    outputs = [end(torch.zeros(2, 64, 6, 6)).shape[1] for end in ends]
+    assert outputs == [128, 92]
+    assert [sum(isinstance(m, Fork) for m in end.modules()) for end in ends] == [2, 0]
 
 
 def test_every_folded_solution_passes_its_own_check():

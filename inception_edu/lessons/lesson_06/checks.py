@@ -5,15 +5,20 @@ from functools import partial
 from math import isclose
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
-from inception_edu.exercises import Exercise, number
-from inception_edu.exercises.answers import near, numbers, other_number, whole
+from inception_edu import layers
+from inception_edu.exercises import Exercise
+from inception_edu.exercises.answers import near, other_number
 from inception_edu.exercises.judging import calls, mistaken_for, other_network
 from inception_edu.layers import Concat
-from inception_edu.lessons.lesson_06 import grid_reduction
+from inception_edu.lessons.lesson_06 import grid_reduction, runs
+from inception_edu.lessons.lesson_06.pairs import other_pair
 
 Reference = Callable[[], nn.Module]
+OURS = "it calls the package's own: write it in your own lines"
+BUILT = "it is a network already, expected a function or class that builds one when it is called"
 SHAPES = ((5, 64, 64), (5, 32, 64), (5, 96, 48), (7, 128, 128), (7, 64, 96), (3, 20, 30), (9, 8, 6))
 
 
@@ -25,14 +30,17 @@ def counted(c_in: int, c_out: int, *kernels: int | tuple[int, int]) -> int:
     return sum(layer.weight.numel() for layer in convs)
 
 
+# Exercise 1: the saving
+
+
 def left(n: int, c_in: int, c_out: int) -> float:
-    """The share of the MACs that is left when 3x3s stand for an n x n."""
+    """The fraction of the MACs that is left when 3x3s stand for an n x n."""
     return counted(c_in, c_out, *[3] * ((n - 1) // 2)) / counted(c_in, c_out, n)
 
 
 MISTAKEN_SAVINGS: dict[str, Callable[[int, int, int], float]] = {
     "that is what is left, not what is saved": left,
-    "give a share, not percent": lambda *shape: 100 * (1 - left(*shape)),
+    "give a fraction, not percent": lambda *shape: 100 * (1 - left(*shape)),
     "(n - 1) / 2 of them are needed to see n x n, not one": lambda n, a, b: 1 - 9 / n**2,
     "two of them see 5x5 only; (n - 1) / 2 see n x n": (
         lambda n, a, b: 1 - counted(a, b, 3, 3) / counted(a, b, n)
@@ -46,13 +54,13 @@ MISTAKEN_SAVINGS: dict[str, Callable[[int, int, int], float]] = {
 }
 
 
-def alike(found: float, right: float) -> bool:
-    """Whether a share is the right one, as far as it was written: four digits or four decimals."""
-    return near(found, right) or isclose(found, right, abs_tol=5.0001e-5)
+def alike(answer: float, right: float) -> bool:
+    """Whether a fraction is right as far as it was written: to four digits or four decimals."""
+    return near(answer, right) or isclose(answer, right, abs_tol=5.0001e-5)
 
 
 def check_saving(saving: Callable[[int, int, int], float]) -> str | None:
-    """`saving(n, c_in, c_out)`: share of MACs saved by 3x3s in place of an n x n."""
+    """`saving(n, c_in, c_out)`: fraction of the MACs saved by 3x3s in place of an n x n."""
     where, advice = (
         "n = {}, c_in = {}, c_out = {}",
         "compare 9 c_in c_out + ... with n n c_in c_out",
@@ -62,6 +70,50 @@ def check_saving(saving: Callable[[int, int, int], float]) -> str | None:
         return 1 - left(*shape)
 
     return other_number(saving, right, SHAPES, where, MISTAKEN_SAVINGS, advice, close=alike)
+
+
+# Exercise 2: two 3x3, and 1xn with nx1
+
+SIZES = ((5, 9), (10, 8), (9, 9))  # c_in and c_out: so many that not all are 0 behind a ReLU
+
+
+def check_two_3x3(build: Callable[[int, int], nn.Module]) -> str | None:
+    """`two_3x3(c_in, c_out)`: two 3x3 convolutions, each with batch norm and ReLU."""
+    if is_module(build):
+        return BUILT
+    names = "first 3x3", "second 3x3"
+    for sizes in SIZES:
+        answer = build(*sizes)
+        if why := other_pair(answer, sizes, ((3, 3), (3, 3)), (2, sizes[0], 9, 12), names):
+            return "for c_in = {}, c_out = {}: {}".format(*sizes, why)
+    return OURS if calls(lambda: build(3, 3), runs.two_3x3, layers.stack) else None
+
+
+def check_factorised(build: Callable[[int, int, int], nn.Module]) -> str | None:
+    """`factorised(c_in, c_out, n)`: a 1xn, then an nx1, each with batch norm and ReLU."""
+    if is_module(build):
+        return BUILT
+    for sizes, n in zip(SIZES, (7, 3, 5), strict=True):
+        kernels, names = ((1, n), (n, 1)), (f"1x{n}", f"{n}x1")
+        answer = build(*sizes, n)
+        if why := other_pair(answer, sizes, kernels, (2, sizes[0], 9, 12), names):
+            return "for c_in = {}, c_out = {}, n = {}: {}".format(*sizes, n, why)
+    return OURS if calls(lambda: build(3, 3, 3), runs.factorised, layers.stack) else None
+
+
+# Exercise 3: the grid reduction
+
+
+class Halves(nn.Module):
+    """A stride-2 convolution and a max pool, of which one makes both halves of the output."""
+
+    def __init__(self, conv: nn.Module, *, pooled: bool) -> None:
+        super().__init__()
+        self.conv, self.pooled = conv, pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = max_pool2d(x, 3, 2) if self.pooled else self.conv(x)
+        return torch.cat([half, half], dim=1)
 
 
 def reductions(c: int, *, bias: bool, norm: bool, relu: bool) -> dict[str, Reference]:
@@ -78,7 +130,7 @@ def reductions(c: int, *, bias: bool, norm: bool, relu: bool) -> dict[str, Refer
         "the pool comes first, and all must pass through its c channels, a bottleneck": (
             lambda: nn.Sequential(pool, convolved(2 * c, padding=1))
         ),
-        "the convolution runs on the full grid, which is dear: give it stride 2": (
+        "the convolution runs on the full grid, which costs four times as much: give it stride 2": (
             lambda: nn.Sequential(convolved(2 * c, padding=1), pool)
         ),
         "all 2c channels are convolved; half of them come from a max pool of the input": (
@@ -86,6 +138,12 @@ def reductions(c: int, *, bias: bool, norm: bool, relu: bool) -> dict[str, Refer
         ),
         "the average is pooled, expected the maximum": (
             lambda: Concat(conv=convolved(c, stride=2), pool=nn.AvgPool2d(3, 2))
+        ),
+        "both halves come from the pool, and the convolution is not used": (
+            lambda: Halves(convolved(c, stride=2), pooled=True)
+        ),
+        "both halves come from the convolution, and nothing from the pool": (
+            lambda: Halves(convolved(c, stride=2), pooled=False)
         ),
     }
 
@@ -96,7 +154,7 @@ def check_reduction(reduction: Callable[[int], nn.Module]) -> str | None:
     Whether the convolution has a bias, a norm and a ReLU is left to the answer.
     """
     if is_module(reduction):
-        return "it is a network already, expected a class or a function that is called with c"
+        return BUILT
     for c in (4, 6, 3):
         answer, shape, said = reduction(c), (2, c, 35, 35), []
         vectors = sum(p.ndim == 1 for p in answer.parameters()) if is_module(answer) else 0
@@ -111,9 +169,7 @@ def check_reduction(reduction: Callable[[int], nn.Module]) -> str | None:
         else:  # what is closer to being right, with a ReLU or without
             why = min(said, key=lambda why: "something else" in why)
             return f"for c = {c}, {why}"
-    if calls(partial(reduction, 4), grid_reduction.reduction):
-        return "it calls the package's own: write it in your own lines"
-    return None
+    return OURS if calls(partial(reduction, 4), grid_reduction.reduction) else None
 
 
 def is_module(answer: object) -> bool:
@@ -121,50 +177,18 @@ def is_module(answer: object) -> bool:
     return isinstance(answer, nn.Module)
 
 
-def check_share(share: object) -> str | None:
-    """The share that two 2x2 save of a 3x3, of two digits or more."""
-    found = number(share)
-    if found is None:
-        return f"it is one number, the share that is saved, got {share!r}"
-    if near(found, 1 / 9, digits=2):
-        return None
-    mistakes = {
-        5 / 9: "that is one 2x2, which sees 2x2 only; two are needed",
-        8 / 9: "that is what is left, not what is saved",
-        100 / 9: "give a share, not percent",
-    }
-    known = (why for value, why in mistakes.items() if near(found, value, digits=2))
-    return f"it is {found:g} with you; {next(known, 'count weights: 4 + 4 against 9')}"
-
-
-def check_kernels(best: object) -> str | None:
-    """The two kernels that see 3x3 and cost least, each a side or (height, width)."""
-    kernels = [kernel(k) for k in best] if hasattr(best, "__len__") else []
-    if len(kernels) != 2 or None in kernels:
-        return f"it is two kernels, each as (height, width) of at least 1, got {best!r}"
-    window = tuple(1 + sum(k[i] - 1 for k in kernels) for i in (0, 1))
-    if window != (3, 3):
-        return f"one after the other they see {window[0]}x{window[1]}, expected 3x3"
-    weights = sum(h * w for h, w in kernels)
-    if weights != 6:
-        return f"they have {weights} weights for each pair of channels; two kernels can do with 6"
-    return None
-
-
-def kernel(value: object) -> tuple[int, int] | None:
-    """(height, width) of a kernel: 3 -> (3, 3), "1x3" and [1, 3] -> (1, 3)."""
-    sides = value.lower().split("x") if isinstance(value, str) and "x" in value else value
-    pair = numbers(sides, 2) or [number(value)] * 2
-    pair = tuple(map(whole, pair))
-    return pair if all(side and side > 0 for side in pair) else None
-
-
 exercise_1 = Exercise("1", check_saving)
 exercise_2 = Exercise(
     "2",
+    {"two_3x3": check_two_3x3, "factorised": check_factorised},
+    lesson="06",
+    keep=("two_3x3", "factorised"),
+    ours=(runs.two_3x3, runs.factorised),
+)
+exercise_3 = Exercise(
+    "3",
     check_reduction,
     lesson="06",
     keep="Reduction",
     ours=partial(grid_reduction.reduction, "side by side"),
 )
-exercise_3 = Exercise("3", {"saved": check_share, "best": check_kernels})

@@ -1,4 +1,4 @@
-"""Lesson 06: what a split of an n x n convolution saves in parameters, MACs and milliseconds."""
+"""Lesson 06: what the replacements of an n x n save in parameters, MACs and milliseconds."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from inception_edu.cost import conv_cost, milliseconds, receptive_field, text_table
-from inception_edu.display import Table
 from inception_edu.figures import COLOURS
 from inception_edu.layers import conv
 from inception_edu.lessons.lesson_06.footprints import Kernels
@@ -17,7 +16,7 @@ from inception_edu.training.devices import cpu_threads
 from inception_edu.widgets import Explorer, choices
 
 C, GRID = 192, 17  # where [V3] puts its 1x7 and 7x1
-# Every split sees n x n; the number of 3x3s that do is (n - 1) / 2.
+# Every replacement sees n x n; the number of 3x3s that do is (n - 1) / 2.
 SPLITS = {
     "1xn + nx1": lambda n: ((1, n), (n, 1)),
     "only 3x3": lambda n: (3,) * ((n - 1) // 2),
@@ -41,26 +40,22 @@ def layers(kernels: Kernels, c: int) -> nn.Sequential:
 
 
 @lru_cache(maxsize=200)
-def way(name: str, kernels: Kernels, c: int, grid: int, patience: int = 1) -> Way:
+def way(name: str, kernels: Kernels, c: int, grid: int) -> Way:
     """Count one way and measure it on one thread: on a busy machine several wait for each other.
-
-    `patience` measures more often; a setting that was measured is looked up.
-    """
+    A setting that was measured is looked up."""
     costs = [conv_cost(c, c, k, grid) for k in kernels]
-    weights, macs = (sum(getattr(cost, what) for cost in costs) for what in ("params", "macs"))
-    repeats = patience * int(min(10, max(1, 6e8 // macs)))
+    weights, macs = (sum(getattr(cost, kind) for cost in costs) for kind in ("params", "macs"))
+    repeats = int(min(10, max(1, 6e8 // macs)))
     with cpu_threads(1):
         took = milliseconds(layers(kernels, c), torch.zeros(1, c, grid, grid), repeats=repeats)
     return Way(name, kernels, weights, macs, took)
 
 
-def compare(
-    n: int, split: str, c: int = C, grid: int = GRID, *, patience: int = 1
-) -> tuple[Way, Way]:
+def compare(n: int, split: str, c: int = C, grid: int = GRID) -> tuple[Way, Way]:
     """An n x n convolution and one of SPLITS."""
     name = split.replace("n", str(n)) if split == "1xn + nx1" else split
     ways = {f"{n}x{n}": (n,), name: SPLITS[split](n)}
-    return tuple(way(*each, c, grid, patience) for each in ways.items())
+    return tuple(way(*each, c, grid) for each in ways.items())
 
 
 def less(before: float, after: float) -> str:
@@ -71,7 +66,7 @@ def less(before: float, after: float) -> str:
 
 def words(ways: tuple[Way, Way]) -> str:
     """A row for each way: kernels, window, parameters, MACs, milliseconds here."""
-    rows = [("way", "kernels", "window", "parameters", "MACs", "milliseconds")]
+    rows = [("way", "kernels", "field", "parameters", "MACs", "milliseconds")]
     for w in ways:
         h, width = receptive_field(layers(w.kernels, 1)).size
         cells = f"{len(w.kernels)}", f"{h}x{width}", f"{w.weights:,}", f"{w.macs:,}"
@@ -88,36 +83,23 @@ def _draw(fig: Figure, ways: tuple[Way, Way]) -> None:
         "milliseconds, one core": [w.milliseconds for w in ways],
     }
     colours, names = (COLOURS["before"], COLOURS["after"]), [w.name for w in ways]
-    for ax, (what, values) in zip(fig.subplots(1, 3), panels.items(), strict=True):
+    for ax, (label, values) in zip(fig.subplots(1, 3), panels.items(), strict=True):
         ax.bar(range(2), values, 0.6, color=colours)
         for x, value in enumerate(values):
             ax.text(x, value, f"{value:.3g}" if value < 100 else f"{value:,.0f}", ha="center",
                     va="bottom", weight="bold")  # fmt: skip
         ax.set_xticks(range(2), [name.replace(" + ", "\n+ ") for name in names])
-        ax.set(ylabel=what, ylim=(0, 1.2 * max(values)))
+        ax.set(ylabel=label, ylim=(0, 1.2 * max(values)))
         ax.set_title(less(*values))
 
 
 def explorer() -> Explorer:
-    """Window, split, channels and grid to choose, starting at the paper's 1x7 + 7x1."""
+    """n, replacement, channels and grid to choose, starting at the paper's 1x7 + 7x1."""
     controls = {
         "n": SelectionSlider(options=[3, 5, 7], value=7, description="n"),
-        "split": choices(tuple(SPLITS), description="split into"),
+        "split": choices(tuple(SPLITS), description="replaced by"),
         "c": SelectionSlider(options=[32, 64, 128, C], value=C, description="channels"),
         "grid": SelectionSlider(options=[8, GRID, 28], value=GRID, description="map, side"),
     }
-    title = "What does a split save, on paper and on this machine?"
+    title = "What does a replacement save, on paper and on this machine?"
     return Explorer(controls, compare, _draw, words, title=title, size=(9, 3.6), tells=False)
-
-
-def table_here() -> Table:
-    """Every split that differs from n x n: its MACs, and its time for two widths and grids."""
-    places = ((C, GRID), (32, 28))
-    rows = [("n", "split into", "MACs", *(f"time, {c} on {g}x{g}" for c, g in places))]
-    for n in (3, 5, 7):
-        for split in SPLITS:
-            pairs = [compare(n, split, c, grid, patience=4) for c, grid in places]
-            if n > 3 or split == "1xn + nx1":  # at n = 3 one split is the 3x3, two are the same
-                times = (less(a.milliseconds, b.milliseconds) for a, b in pairs)
-                rows.append((f"{n}", split, less(pairs[0][0].macs, pairs[0][1].macs), *times))
-    return Table(rows, left=2)

@@ -1,4 +1,4 @@
-"""Lesson 06: what a stack of convolutions sees, counted by gradient and drawn."""
+"""Lesson 06: the receptive field of a stack of convolutions, counted by gradient and drawn."""
 
 import torch
 from matplotlib.figure import Figure
@@ -20,13 +20,13 @@ def seen(layers: nn.Module, c_in: int) -> Tensor:
 
 
 def window(gradient: Tensor) -> tuple[int, int]:
-    """Height and width of the box of pixels with a gradient."""
+    """The receptive field: height and width of the box of pixels with a gradient."""
     rows, columns = gradient.nonzero().T
     return len(rows.unique()), len(columns.unique())
 
 
 def routes(*kernels: int | tuple[int, int]) -> Tensor:
-    """On how many routes the middle output pixel hears each input pixel: gradient, weights 1."""
+    """On how many routes each input pixel reaches the middle output pixel: gradient, weights 1."""
     image = torch.zeros(1, 1, 7, 7, requires_grad=True)
     x = image
     for k in kernels:
@@ -35,21 +35,21 @@ def routes(*kernels: int | tuple[int, int]) -> Tensor:
 
 
 def words(maps: dict[str, Tensor]) -> str:
-    """The window of each stack, how many pixels of it are heard, and by how many routes."""
+    """The receptive field of each stack, its pixels, and by how many routes each gets through."""
     lines = []
-    for name, found in maps.items():
-        h, w = window(found)
-        most = f"at most {found.max():.0f} routes" if found.max() > 1 else "one route each"
-        lines.append(f"{name}: window {h}x{w}, {int((found > 0).sum())} pixels, {most}")
+    for name, counts in maps.items():
+        h, w = window(counts)
+        most = f"at most {counts.max():.0f} routes" if counts.max() > 1 else "one route each"
+        lines.append(f"{name}: receptive field {h}x{w}, {int((counts > 0).sum())} pixels, {most}")
     return "\n".join(lines)
 
 
 def _draw(fig: Figure, maps: dict[str, Tensor]) -> None:
-    for ax, (name, found) in zip(fig.subplots(1, len(maps)), maps.items(), strict=True):
-        ax.imshow(found, cmap="Greens", vmin=0, vmax=14)
-        for y, x in found.nonzero().tolist():
-            ax.text(x, y, f"{found[y, x]:.0f}", ha="center", va="center", fontsize=13)
-        h, w = window(found)
+    for ax, (name, counts) in zip(fig.subplots(1, len(maps)), maps.items(), strict=True):
+        ax.imshow(counts, cmap="Greens", vmin=0, vmax=14)
+        for y, x in counts.nonzero().tolist():
+            ax.text(x, y, f"{counts[y, x]:.0f}", ha="center", va="center", fontsize=13)
+        h, w = window(counts)
         ax.set_title(f"{name}: {h}x{w}", fontsize=13)
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():
@@ -57,6 +57,6 @@ def _draw(fig: Figure, maps: dict[str, Tensor]) -> None:
 
 
 def show(stacks: dict[str, Kernels]) -> Picture:
-    """The windows of stacks of kernels, with the number of routes in each pixel."""
+    """The receptive fields of stacks of kernels, with the number of routes from each pixel."""
     maps = {name: routes(*kernels) for name, kernels in stacks.items()}
     return Picture(_draw, maps, words, size=(2.5 * len(maps), 2.9))

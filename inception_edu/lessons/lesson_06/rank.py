@@ -1,4 +1,4 @@
-"""Lesson 06: what a column times a row can say of a kernel, and 1xn + nx1 of a whole layer."""
+"""Lesson 06: how near a column times a row comes to a kernel, and 1xn + nx1 to a whole layer."""
 
 import copy
 
@@ -7,13 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from inception_edu.cost import text_table
+from inception_edu.display import text_table
 from inception_edu.figures import COLOURS, Picture
 
-UPRIGHT = torch.tensor([-1.0, -1.0, 0.0, 1.0, 1.0]).expand(5, 5)
-DIAGONAL = torch.where(torch.ones(5, 5).triu().bool(), 1.0, -1.0)
-LINE = torch.eye(5)
-EDGES = {"upright edge": UPRIGHT, "diagonal edge": DIAGONAL, "diagonal line": LINE}
+LINE = torch.eye(5)  # a diagonal line: its five singular values are equal
 
 
 def errors(matrices: Tensor) -> Tensor:
@@ -56,28 +53,6 @@ def through_pairs(network: nn.Module, m: int) -> nn.Module:
     return network
 
 
-def show_edges() -> Picture:
-    """EDGES, and below each the best that one column times one row can do."""
-    return Picture(_draw_edges, EDGES, words_edges, size=(9, 5.4))
-
-
-def words_edges(kernels: dict[str, Tensor]) -> str:
-    """The error of the best rank 1 for each kernel."""
-    told = [f"{name} {100 * errors(kernel)[0]:.0f} %" for name, kernel in kernels.items()]
-    return f"error of the best pair: {', '.join(told)}"
-
-
-def _draw_edges(fig: Figure, kernels: dict[str, Tensor]) -> None:
-    columns = fig.subplots(2, len(kernels)).T
-    for column, (name, kernel) in zip(columns, kernels.items(), strict=True):
-        best = nearest(kernel[None, None], 1)[0, 0]
-        titles = name, f"best pair: {100 * errors(kernel)[0]:.0f} % error"
-        for ax, image, title in zip(column, (kernel, best), titles, strict=True):
-            ax.imshow(image, vmin=-1.2, vmax=1.2, cmap="PuOr")
-            ax.set(xticks=[], yticks=[])
-            ax.set_title(title, fontsize=14)
-
-
 Banks = dict[str, Tensor]  # "untrained", "trained" -> (c_out, c_in, 5, 5)
 
 
@@ -87,25 +62,35 @@ def typical(weight: Tensor) -> Tensor:
     return errors(weight.flatten(0, 1)).quantile(levels, dim=0)
 
 
+def rank_of(weight: Tensor) -> tuple[int, int]:
+    """The lowest rank among a layer's kernels, and the rank of the layer as one matrix."""
+    ranks = []
+    for matrices in (weight.flatten(0, 1), as_matrix(weight)):
+        values = torch.linalg.svdvals(matrices.double())
+        larger = values > 1e-5 * values[..., :1]  # than what float32 makes of 0
+        ranks.append(int(larger.sum(-1).min()))
+    return ranks[0], ranks[1]
+
+
 def words_rank(banks: Banks) -> str:
     """Error by rank of single kernels, then by channels in between of the whole layer."""
-    ranks = range(1, 6)
-    rows = [("one kernel, error at rank", *map(str, ranks))]
-    for name, weight in banks.items():
-        rows.append((f"{name}, median", *(f"{100 * e:.0f} %" for e in typical(weight)[1])))
-    rows.append(("diagonal line", *(f"{100 * e:.0f} %" for e in errors(LINE))))
+    rows = [("one kernel, error with pairs", *map(str, range(1, 6)), "lowest rank")]
     c = next(iter(banks.values())).shape[0]
     between = [c // 2, c, 2 * c, 5 * c // 2, 5 * c]
-    whole = [("the layer, error with channels between", *map(str, between))]
+    whole = [("the layer, error with channels between", *map(str, between), "rank")]
     for name, weight in banks.items():
-        found = errors(as_matrix(weight))
-        whole.append((name, *(f"{100 * found[m - 1]:.0f} %" for m in between)))
+        single, layer = rank_of(weight)
+        percents = (f"{100 * e:.0f} %" for e in typical(weight)[1])
+        rows.append((f"{name}, median", *percents, f"{single}"))
+        left = errors(as_matrix(weight))
+        whole.append((name, *(f"{100 * left[m - 1]:.0f} %" for m in between), f"{layer}"))
+    rows.append(("diagonal line", *(f"{100 * e:.0f} %" for e in errors(LINE)), "5"))
     return f"{text_table(rows)}\n{text_table(whole)}"
 
 
 def show_rank(banks: Banks) -> Picture:
     """Error against rank, of single kernels and of the layer as a whole."""
-    return Picture(_draw_rank, banks, words_rank, size=(10, 4.4))
+    return Picture(_draw_rank, banks, words_rank, size=(10, 4.2))
 
 
 def _draw_rank(fig: Figure, banks: Banks) -> None:
@@ -115,17 +100,18 @@ def _draw_rank(fig: Figure, banks: Banks) -> None:
         low, middle, high = 100 * typical(weight)
         single.fill_between(range(1, 6), low, high, color=colours[name], alpha=0.25)
         single.plot(range(1, 6), middle, "o-", lw=3, color=colours[name], label=name)
-        found = 100 * errors(as_matrix(weight))
-        whole.plot(range(1, len(found) + 1), found, lw=3, color=colours[name], label=name)
-    how = dict(lw=2, ls="--", color=COLOURS["before"])
-    single.plot(range(1, 6), 100 * errors(LINE), **how, label="diagonal line")
-    last = list(banks)[-1]
-    single.set_title(f"One pair misses {100 * typical(banks[last])[1][0]:.0f} %")
-    single.set(xlabel="rank: pairs of vectors", ylabel="error, %", xticks=range(1, 6))
-    c = banks[last].shape[0]
+        left = 100 * errors(as_matrix(weight))
+        whole.plot(range(1, len(left) + 1), left, lw=3, color=colours[name], label=name)
+    dashed = dict(lw=2, ls="--", color=COLOURS["before"])
+    single.plot(range(1, 6), 100 * errors(LINE), **dashed, label="diagonal line")
+    before, last = (f"{100 * typical(weight)[1][0]:.0f}" for weight in banks.values())
+    single.set_title(f"One pair misses {last} %, untrained {before} %")
+    single.set(xlabel="pairs of vectors for one kernel", ylabel="error, %", xticks=range(1, 6))
+    weight = list(banks.values())[-1]
+    c = weight.shape[0]
     _mark(whole, c, f"{c}: 2/5 of\nthe cost")
     _mark(whole, 5 * c // 2, f"{5 * c // 2}: the\nsame cost")
-    whole.set_title(f"Through {c} channels: {100 * errors(as_matrix(banks[last]))[c - 1]:.0f} %")
+    whole.set_title(f"The layer: zero only at {rank_of(weight)[1]} channels")
     whole.set(xlabel="channels between 1x5 and 5x1", ylabel="error, %", xlim=(0, None))
     for ax in (single, whole):
         ax.set_ylim(0, 100)
