@@ -14,6 +14,7 @@ from inception_edu.lessons.shared import ASSETS
 from inception_edu.training import History, checkpoints
 from inception_edu.training.devices import hardware
 
+CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()  # a .npz has none
 NEEDED = "format", "versions", "model", "recipe", "data", "weights"  # to predict and to fine-tune
 ABOUT = """\
 cifar10_small.pt: {network}, {params:,} parameters, trained on CIFAR-10 in colour;
@@ -40,6 +41,8 @@ def ship(folder: Path) -> str:
     if history.stopped or not history.test:
         raise ValueError(f"{folder} must hold a finished run that was tested; {history}")
     best, assets = checkpoints.load(folder / "best.pt"), Path(str(ASSETS))
+    if best["data"]["name"] == "cifar10":
+        best["data"] |= dict(classes=tuple(CLASSES))
     buffer = io.BytesIO()
     torch.save({name: best[name] for name in NEEDED}, buffer)
     write(assets / "cifar10_small.pt", buffer.getvalue())

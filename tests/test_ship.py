@@ -1,11 +1,14 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
 from authoring import ship as authoring_ship
-from authoring.ship import ship
+from authoring.ship import CLASSES, ship
 from inception_edu.__main__ import main
+from inception_edu.lessons.shared import ASSETS
 from inception_edu.predict import load_classifier
 
 
@@ -37,6 +40,14 @@ def test_a_run_is_shipped_with_all_that_made_it_and_answers_as_before(
     words = (tmp_path / "cifar10_small.txt").read_text()
     assert saved["command"] in words and f"{history['test']['accuracy']:.2%}" in words
     assert f"{saved['parameters']:,} parameters" in words
+
+
+def test_the_shipped_network_names_the_classes_of_cifar10():
+    shipped = load_classifier(Path(str(ASSETS)) / "cifar10_small.pt")
+    assert list(shipped.classes) == CLASSES and len(shipped.mean) == 3
+    words = (ASSETS / "cifar10_small.txt").read_text()
+    assert float(re.search(r"test images: ([\d.]+)%", words)[1]) >= 90
+    assert sum(p.numel() for p in shipped.model.parameters()) == 670_783
 
 
 def test_a_run_that_was_cut_short_is_not_shipped(folder, tmp_path):

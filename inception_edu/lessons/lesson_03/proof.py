@@ -50,7 +50,7 @@ def imagenet(model: nn.Module) -> Classifier:
 
 
 def small() -> Classifier:
-    """The nine blocks at an eighth of their width, trained on CIFAR-10: the shipped checkpoint, as
+    """The nine blocks at a third of their width, trained on CIFAR-10: the shipped checkpoint, as
     lesson 00 asks it, with photos of 64 pixels."""
     return replace(shipped(), size=64, resize=64)
 
