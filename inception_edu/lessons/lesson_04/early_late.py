@@ -153,7 +153,8 @@ def _draw_changes(fig: Figure, study: Study) -> None:
     names = [f"{q.name}\nagainst {q.against}" for q in QUESTIONS]
     ax.set_yticks(range(len(QUESTIONS)), names, fontsize=11)
     ax.set(ylim=(len(QUESTIONS) - 0.5, -0.5), xlabel="points of accuracy, 95 % interval")
-    ax.set_title(f"{told} of {len(QUESTIONS) * len(MOMENTS)} intervals do not hold 0")
+    every = len(QUESTIONS) * len(MOMENTS)
+    ax.set_title(f"{every - told} of {every} intervals hold 0")
     fig.legend(frameon=False, loc="outside lower center", ncols=3)
 
 
