@@ -109,7 +109,11 @@ def main(argv: list[str] | None = None) -> int:
     if args.command == "ship":
         from authoring.ship import ship
 
-        print(ship(args.notebooks[0]))
+        try:
+            print(ship(args.notebooks[0]))
+        except (OSError, ValueError) as error:
+            print(error)
+            return 1
         return 0
     if args.command == "gpu":
         from authoring import gpu

@@ -36,6 +36,8 @@ of its images is shipped here; the weights were made for this project and are un
 def ship(folder: Path) -> str:
     """Write cifar10_small.pt, cifar10_small.txt and cifar10.json from a finished run's folder;
     returns a sentence. ValueError for a run without a test part or one that was cut short."""
+    if not (folder / "history.json").is_file():
+        raise ValueError(f"{folder} must be the folder of a finished run; it has no history.json")
     history = History.load(folder / "history.json")
     history.command = re.sub(r" --out \S+", "", history.command)  # a place on one machine
     if history.stopped or not history.test:

@@ -501,9 +501,15 @@ def test_large_pictures_get_a_palette_and_look_alike_and_small_ones_stay():
 
 
 def test_a_missing_notebook_is_named(tmp_path, capsys):
-    for command in COMMANDS.keys() - {"measure"}:
+    for command in COMMANDS.keys() - {"measure", "gpu", "ship"}:
         assert main([command, str(tmp_path / "07.ipynb")]) == 1
         assert capsys.readouterr().out == f"there is no notebook {tmp_path / '07.ipynb'}\n"
+
+
+def test_what_is_no_run_is_not_shipped_and_one_sentence_says_so(tmp_path, capsys):
+    assert main(["ship", str(tmp_path)]) == 1
+    said = f"{tmp_path} must be the folder of a finished run; it has no history.json\n"
+    assert capsys.readouterr().out == said
 
 
 def test_every_command_that_is_spoken_of_exists():

@@ -151,7 +151,7 @@ def test_resuming_without_a_folder_writes_nothing(whole, tmp_path):
 def with_accuracies(monkeypatch, *accuracies):
     """Let validations find these accuracies, one after the other."""
     values = iter(accuracies)
-    found = lambda *_, **__: Evaluation(accuracy=next(values), loss=1.0, logits=None)  # noqa: E731
+    found = lambda *_, **__: Evaluation(accuracy=next(values), loss=1.0, logits=torch.eye(2))  # noqa: E731
     monkeypatch.setattr("inception_edu.training.run.evaluate", found)
 
 

@@ -51,7 +51,7 @@ def printed(path: Path) -> list[tuple[str, str, bool]]:
         else:
             data = [out.get("data", {}) for out in cell.outputs]
             out = "".join(out.get("text", "") for out in cell.outputs)
-            words = out + "".join(d.get("text/plain", "") for d in data)
+            words = "\n".join([out, *(d.get("text/plain", "") for d in data)])
             found.append((place, words, any("image/png" in d for d in data)))
     return found
 
