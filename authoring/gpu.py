@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def cifar10(name: str) -> dict:
             break
         torch.manual_seed(seed)
         model = GoogLeNet("small", num_classes=10, in_channels=3, aux=False)
-        recipe = Recipe(**CIFAR10.__dict__ | dict(seed=seed))
+        recipe = replace(CIFAR10, seed=seed)
         history = fit(model, data, recipe, device="cuda", watch=silent)
         accuracy = evaluate(model, data.test, device="cuda").accuracy
         seconds = round(history.elapsed_seconds, 1)

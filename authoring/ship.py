@@ -49,10 +49,11 @@ def ship(folder: Path) -> str:
     torch.save({name: best[name] for name in NEEDED}, buffer)
     write(assets / "cifar10_small.pt", buffer.getvalue())
     network = checkpoints.build(best)
+    params = sum(p.numel() for p in network.parameters())
     where = dict(versions=best["versions"], hardware=hardware(torch.device(history.device)))
     text = ABOUT.format(
         network=network.call,
-        params=sum(p.numel() for p in network.parameters()),
+        params=params,
         seed=history.recipe.seed,
         command=history.command,
         accuracy=history.test["accuracy"],
@@ -64,7 +65,7 @@ def ship(folder: Path) -> str:
     )
     write(assets / "cifar10_small.txt", text.encode())
     told = dict(command=history.command) | where | dict(recipe=best["recipe"], test=history.test)
-    told |= dict(parameters=sum(p.numel() for p in network.parameters()))
-    told |= dict(precision=history.precision, shares=history.shares) | shortened(history)
+    told |= dict(parameters=params, precision=history.precision, shares=history.shares)
+    told |= shortened(history)
     write(assets / "cifar10.json", (json.dumps(told, indent=1) + "\n").encode())
     return f"{network.call}: {history.test['accuracy']:.2%}, {len(buffer.getvalue()):,} bytes"
