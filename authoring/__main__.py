@@ -87,8 +87,10 @@ def parse(argv: list[str] | None) -> Namespace:
     parser.add_argument("--fresh", action="store_true", help="run: keep no old output or picture")
     parser.add_argument("--out", type=Path, help="fill, slides, site: folder instead of build/...")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="measure: runs")
-    parser.add_argument("--data", help="measure, gpu: a .npz file instead of the study's data set")
+    own = "measure: a .npz file instead of the study's data set; gpu: a folder of such files"
+    parser.add_argument("--data", help=own)
     parser.add_argument("--jobs", type=int, default=1, help="measure: runs at a time (1)")
+    parser.add_argument("--device", default="cpu", help="measure: cpu, cuda or mps (cpu)")
     args = parser.parse_intermixed_args(argv)
     folder = {"fill": "filled"}.get(args.command, args.command)
     args.out = args.out or ROOT / "build" / folder
@@ -103,8 +105,9 @@ def main(argv: list[str] | None = None) -> int:
     if args.command == "measure":
         from authoring.measure import STUDIES, measure
 
+        how = dict(data=args.data, jobs=args.jobs, device=args.device)
         for study in args.studies or STUDIES:
-            print("saved", measure(study, args.seeds, data=args.data, jobs=args.jobs).name)
+            print("saved", measure(study, args.seeds, **how).name)
         return 0
     if args.command == "ship":
         from authoring.ship import ship

@@ -37,15 +37,15 @@ CIFAR10 = Recipe(
 
 
 def measure(data: str | None = None) -> str:
-    """Run every part and save what it found; returns a sentence. `data` replaces CIFAR-10's
-    download (a .npz file)."""
+    """Run every part and save what it found; returns a sentence. `data` is a folder whose
+    mnist.npz and cifar10.npz take the place of downloads."""
     if not torch.cuda.is_available():
         return NONE
     parts: dict[str, Callable[[], dict]] = {
         "tests": tests,
         "images_per_second": speed,
-        "mnist": mnist,
-        "cifar10": partial(cifar10, data or "cifar10"),
+        "mnist": partial(mnist, source("mnist", data)),
+        "cifar10": partial(cifar10, source("cifar10", data)),
         "bench": lambda: dict(table=bench.measure(device="cuda")),
     }
     about = dict(command="make gpu", versions=versions())
@@ -56,6 +56,12 @@ def measure(data: str | None = None) -> str:
         print(f"{name}: {found['parts'][name]}", flush=True)
         write(path, (json.dumps(found, indent=1) + "\n").encode())
     return f"saved {path.name}, {time.perf_counter() - start:.0f} s"
+
+
+def source(name: str, folder: str | None) -> str:
+    """What to load for a data set: the .npz file of its name in the folder, else its name."""
+    path = Path(folder or "", f"{name}.npz")
+    return str(path) if folder and path.is_file() else name
 
 
 def attempt(part: Callable[[], dict], spent: float) -> dict:
@@ -72,7 +78,7 @@ def attempt(part: Callable[[], dict], spent: float) -> dict:
 
 def tests() -> dict:
     """The last line of the tests that need a GPU."""
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests"]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests/test_gpu.py"]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
     failed = [line for line in output.splitlines() if line.startswith("FAILED")]
     return dict(told=output.strip().splitlines()[-1], failed=failed)
@@ -89,9 +95,9 @@ def speed() -> dict:
     return found
 
 
-def mnist() -> dict:
+def mnist(name: str) -> dict:
     """One pass over MNIST on the CPU and on the GPU."""
-    data, found = load("mnist"), {}
+    data, found = load(name), {}
     for device in ("cuda", "cpu"):
         torch.manual_seed(0)
         recipe, model = Recipe(epochs=1, **ONE_PASS), small_googlenet()

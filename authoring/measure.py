@@ -24,7 +24,7 @@ from inception_edu.files import write
 from inception_edu.lessons.shared import ASSETS, Entry
 from inception_edu.training import History, evaluate, fit, silent
 from inception_edu.training.checkpoints import versions
-from inception_edu.training.devices import hardware
+from inception_edu.training.devices import hardware, pick_device
 
 STUDIES = {  # name of the saved file -> the lesson's room and its table of entries
     "networks": ("shared", "NETWORKS"),
@@ -60,20 +60,25 @@ def table(study: str) -> Mapping[str, Entry]:
 
 
 def measure(
-    study: str, seeds: Iterable[int] = (0, 1, 2), *, data: str | None = None, jobs: int = 1
+    study: str,
+    seeds: Iterable[int] = (0, 1, 2),
+    *,
+    data: str | None = None,
+    jobs: int = 1,
+    device: str = "cpu",
 ) -> Path:
     """Train every entry of a study once per seed, `jobs` runs at a time; `data` replaces its data
     set (a .npz file). A study that was stopped goes on; what is whole is saved as an asset."""
     seeds = list(seeds)
-    wanted = [(name, seed) for name in table(study) for seed in seeds]
-    path, about = BEGUN / f"{study}.json", _about(study, seeds, data, jobs)
+    wanted = [(name, seed) for seed in seeds for name in table(study)]
+    path, about = BEGUN / f"{study}.json", _about(study, seeds, data, jobs, device)
     begun = json.loads(path.read_text()) if path.exists() else {}
     if {name: begun.get(name) for name in about} != about:
         begun = about | dict(runs={})  # made otherwise: nothing of it can be gone on with
     done = {(name, run["seed"]) for name, runs in begun["runs"].items() for run in runs}
     todo = [run for run in wanted if run not in done]
     path.parent.mkdir(parents=True, exist_ok=True)
-    for (name, seed), found in _each(study, todo, data, jobs):
+    for (name, seed), found in _each(study, todo, data, jobs, device):
         begun["runs"].setdefault(name, []).append(found)
         write(path, _text(begun).encode())
         print(f"{name}, seed {seed}: {found['test_accuracy']:.2%}", end=", ")
@@ -85,27 +90,30 @@ def measure(
     return whole
 
 
-def _about(study: str, seeds: list[int], data: str | None, jobs: int) -> dict:
+def _about(study: str, seeds: list[int], data: str | None, jobs: int, device: str) -> dict:
     """What made a study, in words, and the recipe of every entry."""
     command = f"python -m authoring measure {study}"
     command += f" --seeds {' '.join(map(str, seeds))}" if seeds != [0, 1, 2] else ""
     command += f" --data {Path(data).name}" if data else ""
-    about = dict(command=command, versions=versions(), hardware=hardware(torch.device("cpu")))
+    command += f" --device {device}" if device != "cpu" else ""
+    about = dict(command=command, versions=versions(), hardware=hardware(pick_device(device)))
     recipes = {name: asdict(entry.recipe) for name, entry in table(study).items()}
     return about | dict(runs_at_a_time=jobs, recipes=recipes)
 
 
-def _each(study: str, todo: list[Run], data: str | None, jobs: int) -> Iterator[tuple[Run, dict]]:
+def _each(
+    study: str, todo: list[Run], data: str | None, jobs: int, device: str = "cpu"
+) -> Iterator[tuple[Run, dict]]:
     """Every run and what was found of it, in the order in which they end."""
     if jobs == 1:
         for run in todo:
-            yield run, train(study, *run, data)
+            yield run, train(study, *run, data, device)
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     how = dict(initializer=torch.set_num_threads, initargs=(threads,))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, **how) as pool:
-        futures = {pool.submit(train, study, *run, data): run for run in todo}
+        futures = {pool.submit(train, study, *run, data, device): run for run in todo}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -113,7 +121,7 @@ def _each(study: str, todo: list[Run], data: str | None, jobs: int) -> Iterator[
             pool.shutdown(cancel_futures=True)
 
 
-def train(study: str, name: str, seed: int, data: str | None) -> dict:
+def train(study: str, name: str, seed: int, data: str | None, device: str = "cpu") -> dict:
     """Train an entry with a seed; what is saved of the run. RuntimeError where it was cut short.
 
     `quiet` says whether nothing else computed, so that its seconds can be believed.
@@ -122,11 +130,11 @@ def train(study: str, name: str, seed: int, data: str | None) -> dict:
     dataset = prepared(load, data or entry.data, entry.prepare)
     torch.manual_seed(seed)
     model, start, cpu = entry.build(), time.perf_counter(), time.process_time()
-    history = fit(model, dataset, entry.recipe_for(seed), watch=silent)
+    history = fit(model, dataset, entry.recipe_for(seed), device=device, watch=silent)
     if history.stopped:  # nothing is saved of a run that did not come to its end
         raise RuntimeError(f"{name}, seed {seed}: {history.stopped}")
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    tested = evaluate(model, dataset.test)
+    tested = evaluate(model, dataset.test, device=device)
     found = dict(seed=seed, test_accuracy=round(tested.accuracy, 4))
     found |= dict(valid_accuracy=_short(history.rows[-1].get("valid_accuracy", 0)))
     found |= dict(train_seconds=round(seconds, 1), cpu_seconds=round(cpu, 1), quiet=quiet())
@@ -134,7 +142,7 @@ def train(study: str, name: str, seed: int, data: str | None) -> dict:
     return found | entry.look(tested, dataset.test.labels) | shortened(history)
 
 
-@lru_cache(maxsize=1)  # the seeds of an entry follow each other
+@lru_cache(maxsize=2)  # most studies have one, some two
 def prepared(load: Callable, data: str, prepare: Callable[[Dataset], Dataset]) -> Dataset:
     """A data set as an entry's runs take it."""
     return prepare(load(data))

@@ -80,7 +80,7 @@ def test_without_a_gpu_one_sentence_says_so_and_nothing_is_written(tmp_path, mon
 
 
 def test_a_part_that_cannot_run_says_why_and_the_others_go_on(tmp_path, monkeypatch, capsys):
-    def fails():
+    def fails(name=""):
         raise OSError("no network")
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -90,11 +90,12 @@ def test_a_part_that_cannot_run_says_why_and_the_others_go_on(tmp_path, monkeypa
         monkeypatch.setattr(gpu, name, part)
     monkeypatch.setattr(gpu, "cifar10", lambda name: dict(name=name))
     monkeypatch.setattr(gpu.bench, "measure", lambda device: device)
-    assert gpu.measure("mine.npz").startswith("saved gpu.json, ")
+    (tmp_path / "cifar10.npz").touch()
+    assert gpu.measure(str(tmp_path)).startswith("saved gpu.json, ")
     saved = json.loads((tmp_path / "gpu.json").read_text())
     assert saved["hardware"] == "a card" and saved["parts"]["tests"]["told"] == "4 passed"
     assert saved["parts"]["mnist"] == dict(not_run="OSError: no network")
-    assert saved["parts"]["cifar10"]["name"] == "mine.npz"
+    assert saved["parts"]["cifar10"]["name"] == str(tmp_path / "cifar10.npz")
     assert saved["parts"]["bench"]["table"] == "cuda"
     assert "mnist: " in capsys.readouterr().out
 
@@ -118,7 +119,7 @@ def test_each_part_measures_what_it_says_on_a_small_scale(monkeypatch):
     fixed = type("E", (), dict(accuracy=0.5))
     monkeypatch.setattr(gpu, "evaluate", lambda model, split, device: fixed)
     assert list(gpu.speed()) == ["cpu, batch 128", "cuda, batch 128", "cuda, batch 512"]
-    assert {run["test_accuracy"] for run in gpu.mnist().values()} == {0.5}
+    assert {run["test_accuracy"] for run in gpu.mnist("mnist").values()} == {0.5}
     monkeypatch.setattr(gpu, "GoogLeNet", lambda *a, **k: small_googlenet())
     found = gpu.cifar10("cifar10")
     assert [run["seed"] for run in found["runs"]] == [0, 1, 2] and found["epochs"] == 16

@@ -83,11 +83,11 @@ def test_a_run_that_was_interrupted_or_broke_ends_the_study_and_nothing_is_saved
 def test_a_study_that_was_stopped_goes_on_with_the_runs_that_are_left(study, tmp_path, monkeypatch):
     trained, train = [], tool.train
 
-    def until_seed_5(study, name, seed, data):
+    def until_seed_5(study, name, seed, data, device):
         if seed == 5 and len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(seed)
-        return train(study, name, seed, data)
+        return train(study, name, seed, data, device)
 
     monkeypatch.setattr(tool, "train", until_seed_5)
     with pytest.raises(KeyboardInterrupt):
@@ -98,6 +98,20 @@ def test_a_study_that_was_stopped_goes_on_with_the_runs_that_are_left(study, tmp
     assert trained == [3, 4, "again", 5]
     assert [run["seed"] for run in shared.saved("networks")["runs"]["linear"]] == [3, 4, 5]
     assert not list((tmp_path / "begun").iterdir())  # once whole, the next call begins anew
+
+
+def test_a_study_says_on_which_device_it_ran(study, monkeypatch):
+    def on(study, name, seed, data, device):
+        return dict(seed=seed, test_accuracy=0.5, train_seconds=1.0, device=device)
+
+    monkeypatch.setattr(tool, "train", on)
+    monkeypatch.setattr(tool, "pick_device", lambda name: torch.device(name))
+    monkeypatch.setattr(tool, "hardware", lambda device: f"a {device.type}")
+    for device, end in (("cpu", "--seeds 7"), ("cuda", "--seeds 7 --device cuda")):
+        tool.measure("networks", (7,), device=device)
+        saved = shared.saved("networks")
+        assert saved["command"].endswith(end) and saved["hardware"] == f"a {device}"
+        assert saved["runs"]["linear"][0]["device"] == device
 
 
 def test_another_recipe_begins_a_stopped_study_anew(study, tmp_path, monkeypatch):

@@ -86,6 +86,7 @@ LADDER = {
 # The ladder where its steps can show: RATES first, then RUNGS
 
 WIDTH, IMAGES, EPOCHS = 1 / 12, 10_000, 3  # 468 steps of 64 images
+FEW = partial(first_images, train=IMAGES)
 NEW = partial(small_inception, layout=ROOMY, width=WIDTH)
 NEW_V2 = partial(NEW, seven=True, aux_norm=False)
 NETWORKS = {
@@ -117,8 +118,7 @@ BEST = {name: rates[1] for name, rates in SWEPT.items()}
 
 def rung(name: str, lr: float) -> Entry:
     """A rung at a learning rate."""
-    few = partial(first_images, train=IMAGES)
-    return Entry("08", NETWORKS[name], replace(RECIPES[name], lr=lr), prepare=few)
+    return Entry("08", NETWORKS[name], replace(RECIPES[name], lr=lr), prepare=FEW)
 
 
 RATES = {f"{name}, lr {lr:g}": rung(name, lr) for name, rates in SWEPT.items() for lr in rates}
