@@ -71,9 +71,10 @@ def work_on_all(notebooks: list[Path], args: Namespace) -> list[str]:
 
 
 def with_guides(notebooks: list[Path]) -> list[Path]:
-    """The notebooks between README, and the guide that tells what they have just printed."""
-    roots = {path.resolve().parents[1] for path in notebooks}
-    readmes, guides = ([root / f"{name}.md" for root in roots] for name in ("README", "TEACHING"))
+    """The notebooks between README, and the guides that tell what they have just printed."""
+    roots = sorted({path.resolve().parents[1] for path in notebooks})
+    readmes = [root / "README.md" for root in roots]
+    guides = [root / name for root in roots for name in ("TEACHING.md", "ANSWERS.md")]
     return [*filter(Path.exists, readmes), *notebooks, *filter(Path.exists, guides)]
 
 

@@ -1,4 +1,4 @@
-"""The answer key of a lesson, made from its saved notebook."""
+"""ANSWERS.md: the answer key of every lesson, made from its saved notebook."""
 
 import re
 from pathlib import Path
@@ -12,10 +12,14 @@ ASKED = re.compile(r"\*\*Guess first\.\*\* (.*?)(?:\n\n|\Z)", re.S)
 SECTION = re.compile(r"^##+ (\d+\. .*|Exhibit .*)", re.M)
 TOLD = re.compile(r"Your guess: .*?the answer is (.*)\.", re.I)
 EXERCISE = re.compile(r"^#+ (Exercise .*)", re.M)
+HEAD = """# Answers
+
+For instructors: the answer to each guess, exercise and question, made from the lessons by
+`python -m authoring stamp`. Keep this page from students until they have handed in.
+"""
 QUESTION = re.compile(  # "1. Why?" stands in the fold's summary, or before the fold
     r"(?:(\d+\. [^\n]+)\n)?<details><summary>(.*?)</summary>(.*?)</details>", re.S
 )
-MARKER = re.compile(r"(<!-- answers (\w+) -->\n).*?(<!-- /answers \2 -->)", re.S)
 
 
 def guesses(nb: NotebookNode) -> list[tuple[str, str]]:
@@ -58,21 +62,16 @@ def _last(pattern: re.Pattern, cell: NotebookNode, otherwise: str) -> str:
 
 
 def key(path: Path) -> str:
-    """All answers of a lesson as Markdown, folded."""
+    """All answers of a lesson as Markdown."""
     nb = read(path)
-    lines = [f"<details><summary>Answer key of lesson {path.name[:2]}</summary>", ""]
-    lines += [f"- {asked} **{told}**" for asked, told in guesses(nb)]
+    lines = [f"- {asked} **{told}**" for asked, told in guesses(nb)]
     for title, solution in solutions(nb):
         lines += ["", f"**{title}**", "", "```python", solution, "```"]
-    lines += ["", "**Questions**", "", *(f"{q} *{a}*" for q, a in questions(nb)), "</details>", ""]
+    lines += ["", "**Questions**", "", *(f"{q} *{a}*" for q, a in questions(nb)), ""]
     return "\n".join(lines)
 
 
-def with_answers(text: str, folder: Path) -> str:
-    """The text with the key of every lesson of `folder` between that lesson's markers."""
-
-    def put_in(found: re.Match) -> str:
-        paths = sorted(folder.glob(f"{found[2]}_*.ipynb"))
-        return found[1] + key(paths[0]) + found[3] if paths else found[0]
-
-    return MARKER.sub(put_in, text)
+def keys(series: list[tuple[str, ...]], folder: Path) -> str:
+    """A page with the key of each lesson, the first two of whose row are its file and title."""
+    parts = (f"## {title}\n\n{key(folder / file)}" for file, title, *_ in series)
+    return "\n".join([HEAD, *parts])

@@ -1,10 +1,10 @@
-"""What is written into the lessons, the README and the instructors' guide: links, the table, what
-Colab needs, where a lecture turns the page, and the answer keys."""
+"""What is written into the lessons, README, TEACHING and ANSWERS: links, tables, what Colab needs,
+where a lecture turns the page, and the answer keys."""
 
 import re
 from pathlib import Path
 
-from authoring.answers import with_answers
+from authoring.answers import keys
 from authoring.breaks import set_breaks
 from authoring.notebook import dumps, read, tags
 
@@ -13,6 +13,7 @@ HOW = (
     "**Shift+Enter** runs a cell and goes on to the next. To begin in the middle, select a cell "
     "there and choose *Run > Run All Above Selected Cell*."
 )
+MARKED = re.compile(r"(<!-- (lessons|pages) -->\n).*?(<!-- /\2 -->)", re.S)
 FIRST_CELL = re.compile(
     r"# ([^\n]+).*?^\*\*Question:\*\* ([^\n]+).*?^\*\*Time:\*\* (\d+) minutes", re.S | re.M
 )
@@ -80,14 +81,26 @@ def links(series: list[tuple[str, str, str, str]], file: str) -> str:
     return " · ".join(parts + colab_link(file)) + f"\n\n{HOW}"
 
 
+def pages(series: list[tuple[str, str, str, str]]) -> str:
+    """The instructors' pages as a Markdown table, one row a lesson."""
+    rows = [f"| [{title}](teaching/{file[:2]}.md) | {asks} |" for file, title, asks, _ in series]
+    return "\n".join(["| page | question |", "|---|---|", *rows])
+
+
+def _stamped_page(page: Path) -> str:
+    folder = page.parent / "notebooks"
+    series = lessons(folder)
+    if page.name == "ANSWERS.md":
+        return keys(series, folder)
+    new = {"lessons": table(series, "notebooks/"), "pages": pages(series)}
+    old = page.read_text(encoding="utf-8")
+    return MARKED.sub(lambda found: f"{found[1]}{new[found[2]]}\n{found[3]}", old)
+
+
 def stamped(page: Path) -> str:
     """The text of a notebook, or of a page beside their folder, with all this written anew."""
     if page.suffix == ".md":
-        new = table(lessons(page.parent / "notebooks"), "notebooks/")
-        new = f"<!-- lessons -->\n{new}\n<!-- /lessons -->"
-        old = page.read_text(encoding="utf-8")
-        text = re.sub(r"<!-- lessons -->.*<!-- /lessons -->", lambda _: new, old, flags=re.S)
-        return with_answers(text, page.parent / "notebooks")
+        return _stamped_page(page)
     nb, series = read(page), lessons(page.parent)
     for cell in nb.cells:
         if "nav" in tags(cell):

@@ -12,6 +12,7 @@ from authoring.notebook import read
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "teaching").glob("*.md")),
     ROOT / "data" / "README.md",
     *sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")),
 ]

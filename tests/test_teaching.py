@@ -1,4 +1,4 @@
-"""The instructors' guide: complete for every lesson, and true to what the lessons say and print."""
+"""The instructors' pages: complete for every lesson, and true to what it says and prints."""
 
 import re
 from functools import cache
@@ -14,7 +14,7 @@ from authoring.notebook import code, dumps, read, tags
 from authoring.stamp import lessons, stamped
 
 ROOT = Path(__file__).parents[1]
-GUIDE = ROOT / "TEACHING.md"
+GUIDE, KEYS = ROOT / "TEACHING.md", ROOT / "ANSWERS.md"
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
@@ -29,16 +29,14 @@ def text() -> str:
 
 
 @cache
+def page(path: Path) -> str:
+    """The instructor's page of a lesson."""
+    return (ROOT / f"teaching/{path.name[:2]}.md").read_text(encoding="utf-8")
+
+
+@cache
 def minutes() -> dict[str, int]:
     return {row[0][:2]: int(row[3]) for row in lessons(ROOT / "notebooks")}
-
-
-def part(path: Path) -> str:
-    """The hand-written part of the guide about a lesson."""
-    title = re.escape(read(path).cells[0].source.split("\n")[0].removeprefix("# "))
-    found = re.search(rf"^## {title}\n(.*?)^<!-- answers {path.name[:2]} -->$", text(), re.S | re.M)
-    assert found, f"no section '## {title}' with a key"
-    return found[1]
 
 
 @cache
@@ -72,26 +70,29 @@ def test_a_quoted_row_of_a_table_is_one_row_of_it():
 
 
 @every_lesson
-def test_a_lesson_has_all_the_guides_parts(path):
-    guide = part(path)
-    assert f"**{minutes()[path.name[:2]]} minutes.** *Objective:* " in guide
-    assert len(ROW.findall(guide)) >= 3
-    assert re.search(r'^\*\*Misconception\.\*\* ".+" \*The answer:\* ', guide, re.M)
-    assert "**Short of time.** " in guide
-    table = [line for line in guide.splitlines() if line.startswith("|")][2:]
+def test_a_lesson_has_a_page_with_all_its_parts(path):
+    title = read(path).cells[0].source.split("\n")[0]
+    anchor = title.removeprefix("# ").lower().replace(" ", "-")
+    assert page(path).startswith(f"{title}\n\n[All pages](../TEACHING.md) · ")
+    assert f"](../notebooks/{path.name}) · [its answers](../ANSWERS.md#{anchor})\n" in page(path)
+    assert f"**{minutes()[path.name[:2]]} minutes.** *Objective:* " in page(path)
+    assert len(ROW.findall(page(path))) >= 3
+    assert re.search(r'^\*\*Misconception\.\*\* ".+" \*The answer:\* ', page(path), re.M)
+    assert "**Short of time.** " in page(path)
+    table = [line for line in page(path).splitlines() if line.startswith("|")][2:]
     assert [line for line in table if not ROW.match(line)] == []
 
 
 @every_lesson
 def test_every_quoted_figure_is_in_its_section_of_the_lesson(path):
-    for place, quoted, _, _ in ROW.findall(part(path)):
+    for place, quoted, _, _ in ROW.findall(page(path)):
         here = [found for where, *found in printed(path) if where == place]
         assert any(shows(quoted, *found) for found in here), f"{place}: {quoted}"
 
 
 @every_lesson
 def test_before_every_figure_there_is_a_question(path):
-    rows = ROW.findall(part(path))
+    rows = ROW.findall(page(path))
     for place, words, drawn in printed(path):
         if drawn:
             asked = [quoted for where, quoted, _, _ in rows if where == place]
@@ -103,19 +104,19 @@ def test_minutes_saved_are_those_of_the_exercises_and_two_a_question(path):
     sources = "\n".join(cell.source for cell in read(path).cells)
     sources = re.sub(r"^## Exercise", "### Exercise", sources, flags=re.M)
     saves = {name: int(n) for name, n in TIMED.findall(sources)}
-    places = [place for place, *_ in ROW.findall(part(path))]
+    places = [place for place, *_ in ROW.findall(page(path))]
     saves |= {f"section {place}": 2 * places.count(place) for place in set(places)}
-    advice = part(path).split("**Short of time.** ")[1]
+    advice = page(path).split("**Short of time.** ")[1]
     skipped = re.findall(r"(Exercise \d+|section \d+) \((\d+)", advice)
     assert skipped and [(x, n) for x, n in skipped if saves.get(x) != int(n)] == []
-    named = re.findall(r"\*\*(Exercise \d+):", text().split(f"<!-- answers {path.name[:2]} -->")[1])
+    named = re.findall(r"\*\*(Exercise \d+):", answers.key(path))
     assert {name for name, _ in skipped if name.startswith("Ex")} <= {*named}
 
 
 @every_lesson
 def test_every_guess_exercise_and_question_is_in_the_key(path):
     nb, key = read(path), answers.key(path)
-    assert key in text()
+    assert f"\n\n{key}" in KEYS.read_text(encoding="utf-8")
     told = [answers.text_of(out) for cell in code(nb) for out in cell.outputs]
     assert len(answers.guesses(nb)) == "".join(told).count("Your guess:")
     assert all(asked and not asked.endswith("* ") for asked, _ in answers.guesses(nb))
@@ -129,15 +130,16 @@ def test_every_guess_exercise_and_question_is_in_the_key(path):
     assert not {solution for _, solution in found} & {*stubs}
 
 
-def test_the_guide_is_as_stamped_with_one_key_for_each_lesson():
-    assert check(GUIDE) == []
-    assert re.findall(r"<!-- answers (\d+) -->", text()) == [path.name[:2] for path in LESSONS]
+def test_guide_and_keys_are_as_stamped_with_one_page_for_each_lesson():
+    assert check(GUIDE) == check(KEYS) == []
+    linked = re.findall(r"^\| \[.*\]\(teaching/(\d+)\.md\)", text(), re.M)
+    pages = sorted(path.stem for path in (ROOT / "teaching").iterdir())
+    assert linked == pages == [path.name[:2] for path in LESSONS]
 
 
-def test_the_hand_written_part_stays_short():
-    by_hand = answers.MARKER.sub("", text()).splitlines()
-    assert len(by_hand) <= 450
-    assert len("\n".join(by_hand).split("\n## 00")[0].split()) <= 900  # a page, tables included
+def test_what_is_written_by_hand_stays_short():
+    assert len(text().split()) <= 900
+    assert {path.name: n for path in LESSONS if (n := len(page(path).split())) > 1000} == {}
 
 
 def test_courses_add_up_to_the_minutes_of_their_lessons():
@@ -149,12 +151,15 @@ def test_courses_add_up_to_the_minutes_of_their_lessons():
 
 
 def test_running_times_are_the_lessons_own():
-    rows = re.findall(r"^\| (\d\d) \| ([^|]+) \| ([^|]+) \|$", text(), re.M)
+    rows = [
+        (path, row)
+        for path in LESSONS
+        for row in re.findall(r"^- (?:section|exhibit) \d+: .*\((.*)\)$", page(path), re.M)
+    ]
     assert len(rows) >= 10
-    for number, what, times in rows:
-        (path,) = (path for path in LESSONS if path.name.startswith(number))
+    for path, times in rows:
         said = "\n".join(cell.source for cell in read(path).cells).lower()
-        assert [time for time in times.split("; ") if time not in said] == [], what
+        assert [time for time in times.split("; ") if time not in said] == [], path.name
 
 
 def lesson(folder: Path, *cells) -> Path:
@@ -191,8 +196,6 @@ So.
 
 def test_a_key_is_made_of_guess_solution_and_questions(tmp_path):
     assert answers.key(small_lesson(tmp_path)).splitlines() == [
-        "<details><summary>Answer key of lesson 01</summary>",
-        "",
         "- *1. Weights:* How many? **3 weights**",
         "",
         "**Exercise 1: seven**",
@@ -205,31 +208,31 @@ def test_a_key_is_made_of_guess_solution_and_questions(tmp_path):
         "",
         "1. Why? *So.*",
         "2. How? *Thus.*",
-        "</details>",
     ]
 
 
-def test_stamp_writes_the_key_and_check_notices_a_stale_one(tmp_path):
-    path, guide = small_lesson(tmp_path), tmp_path / "TEACHING.md"
-    guide.write_text("before\n<!-- answers 01 -->\n<!-- /answers 01 -->\nafter\n", "utf-8")
+def test_stamp_writes_the_keys_and_check_notices_stale_ones(tmp_path):
+    path, guide = small_lesson(tmp_path), tmp_path / "ANSWERS.md"
+    guide.write_text("old", "utf-8")
     assert len(check(guide)) == 1 and "answer keys" in check(guide)[0]
     guide.write_text(stamped(guide), encoding="utf-8")
     assert check(guide) == [] and stamped(guide).count("x = 7") == 1
-    assert stamped(guide).startswith("before\n") and stamped(guide).endswith("-->\nafter\n")
+    assert stamped(guide).startswith("# Answers\n") and "\n\n## 01 One\n\n- " in stamped(guide)
     path.write_text(path.read_text("utf-8").replace("answer is 3", "answer is 4"), "utf-8")
     assert "**4 weights**" in stamped(guide) and len(check(guide)) == 1
 
 
-def test_the_command_stamps_the_guide_after_the_lessons(tmp_path, capsys):
+def test_the_command_stamps_guide_and_keys_after_the_lessons(tmp_path, capsys):
     from authoring.__main__ import main
 
-    path, guide = small_lesson(tmp_path), tmp_path / "TEACHING.md"
-    guide.write_text("<!-- answers 01 -->\n<!-- /answers 01 -->\n", "utf-8")
+    path = small_lesson(tmp_path)
+    guide, keys = tmp_path / "TEACHING.md", tmp_path / "ANSWERS.md"
+    guide.write_text("before\n<!-- pages -->\nold\n<!-- /pages -->\nafter\n", "utf-8")
+    keys.write_text("", "utf-8")
     assert main(["stamp", str(path)]) == 0
-    assert answers.key(path) in guide.read_text("utf-8")
-
-
-def test_a_lesson_not_there_keeps_what_stands_between_its_markers(tmp_path):
-    small_lesson(tmp_path)
-    page = "<!-- answers 02 -->\nold\n<!-- /answers 02 -->"
-    assert answers.with_answers(page, tmp_path / "notebooks") == page
+    assert answers.key(path) in keys.read_text("utf-8")
+    row = "| [01 One](teaching/01.md) | What? |"
+    assert guide.read_text("utf-8").splitlines() == [
+        *("before", "<!-- pages -->", "| page | question |", "|---|---|", row),
+        *("<!-- /pages -->", "after"),
+    ]
