@@ -41,7 +41,6 @@ STUDIES = {  # name of the saved file -> the lesson's room and its table of entr
     "reductions": ("lesson_06.runs", "REDUCTIONS"),
     "wide": ("lesson_06.runs", "WIDE"),
     "smoothing": ("lesson_07.runs", "RUNS"),
-    "ladder": ("lesson_08.runs", "LADDER"),
     "rung_rates": ("lesson_08.runs", "RATES"),
     "rungs": ("lesson_08.runs", "RUNGS"),
     "deep": ("lesson_08.runs", "DEEP"),

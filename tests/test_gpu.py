@@ -29,8 +29,11 @@ def run(device="cuda", *, steps=6, **more):
 @pytest.mark.gpu
 @needs_gpu
 def test_losses_equal_those_of_the_cpu():
-    on_gpu, on_cpu = (run(device, shares=1)[1].losses["main"] for device in ("cuda", "cpu"))
-    assert on_gpu == pytest.approx(on_cpu, rel=5e-3)  # convolutions multiply in TF32 there
+    """At a small rate: at 0.05, weights that differ by one part in ten million differ by 2 % in
+    the loss five steps later, on one and the same CPU."""
+    same = dict(shares=1, lr=0.0005)
+    on_gpu, on_cpu = (run(device, **same)[1].losses["main"] for device in ("cuda", "cpu"))
+    assert on_gpu == pytest.approx(on_cpu, rel=2e-3)  # convolutions multiply in TF32 there
 
 
 @pytest.mark.gpu

@@ -16,6 +16,7 @@ from inception_edu.data import load
 from inception_edu.figures import on_page, render
 from inception_edu.lessons import studies
 from inception_edu.lessons.lesson_05 import (
+    card,
     checks as checks,
     curves,
     cuts,
@@ -513,7 +514,24 @@ def test_the_pace_is_told_alone_and_beside_a_busy_process():
 
 def test_without_a_gpu_nothing_is_claimed_about_it(fashion, monkeypatch):
     monkeypatch.setenv("INCEPTION_EDU_DEVICE", "cpu")
+    monkeypatch.setattr(card, "measured", dict)
     assert pace.on_each_device(fashion).data.startswith("Not measured here")
+
+
+def test_without_a_gpu_the_saved_card_stands_beside_its_own_cpu(fashion, monkeypatch):
+    monkeypatch.setenv("INCEPTION_EDU_DEVICE", "cpu")
+    speeds = {"cpu, batch 128": 2_000, "cuda, batch 128": 9_000, "cuda, batch 512": 30_000}
+    mnist = {
+        name: dict(test_accuracy=0.98, train_seconds=s) for name, s in (("cpu", 40), ("cuda", 6))
+    }
+    about = dict(command="make gpu", hardware="a card", versions=dict(torch="2"))
+    about["parts"] = dict(images_per_second=speeds, mnist=mnist)
+    monkeypatch.setattr(card, "measured", lambda: about)
+    table = pace.on_each_device(fashion)
+    assert table.rows[1][1:] == ("2,000", "9,000") and table.rows[2][1:] == ("", "30,000")
+    assert table.rows[3][1:] == ("40", "6") and "make gpu; a card" in table.caption
+    about["parts"]["mnist"] = dict(not_run="no network")
+    assert table.rows[:3] == pace.on_each_device(fashion).rows
 
 
 def test_with_a_gpu_three_speeds_are_told(fashion, monkeypatch):
@@ -618,7 +636,7 @@ def test_the_night_stands_beside_others_and_a_gpu_only_where_one_was_measured(
     about = dict(hardware="a card", parts=dict(cifar10=part))
     monkeypatch.undo()
     monkeypatch.setattr(studies, "ASSETS", tmp_path)
-    monkeypatch.setattr(night, "ASSETS", tmp_path)
+    monkeypatch.setattr(card, "ASSETS", tmp_path)
     assert night.measured_on_gpu() == []
     for content, rows in ((about, 1), (dict(parts=dict(cifar10=dict(not_run="no"))), 0)):
         (tmp_path / "gpu.json").write_text(json.dumps(content))

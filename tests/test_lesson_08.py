@@ -29,6 +29,7 @@ from inception_edu.lessons.lesson_08 import (
     staircase,
 )
 from inception_edu.lessons.shared import saved
+from inception_edu.lessons.studies import best_rates
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -265,32 +266,8 @@ def test_the_papers_ladder_is_table_3_as_printed():
     assert [row.ops for row in rows] == [1.5, 1.5, 2.0, 3.8, 3.8, 3.8, 4.8, 4.8]
 
 
-def test_the_ladder_is_saved_with_three_seeds_and_equal_steps():
-    study = saved("ladder")
-    assert table("ladder") is lesson.LADDER and list(study["runs"]) == list(lesson.LADDER)
-    assert study["command"] == "python -m authoring measure ladder"
-    for runs in study["runs"].values():
-        assert [run["seed"] for run in runs] == [0, 1, 2]
-        assert {run["rows"][-1]["step"] for run in runs} == {400}
-    assert {entry.recipe.batch_size for entry in lesson.LADDER.values()} == {64}
-
-
-def test_each_rung_of_v2_changes_what_its_name_says():
-    rungs = list(lesson.LADDER)[2:]
-    recipes = [asdict(lesson.LADDER[rung].recipe) for rung in rungs]
-    changed = [
-        {name for name in b if a[name] != b[name]}
-        for a, b in zip(recipes, recipes[1:], strict=False)
-    ]
-    first = {"optimiser", "lr", "clip"}
-    assert changed == [first, {"label_smoothing"}, set(), set(), {"average"}]
-    builds = [str(lesson.LADDER[rung].build()) for rung in rungs]
-    same = [a == b for a, b in zip(builds, builds[1:], strict=False)]
-    assert same == [True, True, False, False, True]
-
-
 def test_googlenet_without_norm_starts_as_caffes_and_with_norm_as_pytorch_does():
-    plain, normed = (lesson.LADDER[rung].build() for rung in list(lesson.LADDER)[:2])
+    plain, normed = (lesson.RUNGS[rung].build() for rung in list(lesson.RUNGS)[:2])
     convs = [m for m in plain.body.modules() if isinstance(m, nn.Conv2d)]
     assert all((m.bias == 0.2).all() for m in convs) and list(plain.aux) == list(normed.aux)
     norms = [[isinstance(m, nn.BatchNorm2d) for m in net.modules()] for net in (plain, normed)]
@@ -299,20 +276,25 @@ def test_googlenet_without_norm_starts_as_caffes_and_with_norm_as_pytorch_does()
 
 
 def test_what_the_lesson_says_of_the_ladder_is_what_was_saved():
-    study = saved("ladder")
-    told = {step.rung: step.verdict for step in ladder.steps(study)}
-    assert {rung for rung, v in told.items() if v == "gains"} == {
-        "BN-GoogLeNet",
-        "+ factorised 7x7",
-    }
-    assert {rung for rung, v in told.items() if v == "loses"} == {"Inception-v2"}
-    assert len(told) == 7
-    steps = 400 * 64 / 55_000
-    assert round(steps, 2) == 0.47
+    study = saved("rungs")
+    assert list(study["runs"]) == list(lesson.RUNGS)
+    assert study["recipes"] == {name: asdict(e.recipe) for name, e in lesson.RUNGS.items()}
+    for runs in study["runs"].values():
+        assert [run["seed"] for run in runs] == list(range(8))
+        assert {run["rows"][-1]["step"] for run in runs} == {468}
+    verdicts = [step.verdict for step in ladder.steps(study)]
+    assert verdicts == ["gains", "loses", "loses", *3 * ["cannot tell"]]
+    assert min(run["test_accuracy"] for run in study["runs"]["GoogLeNet"]) < 0.25  # one of eight
+
+
+def test_each_rungs_rate_is_the_best_on_validation_images():
+    study = saved("rung_rates")
+    assert study["recipes"] == {name: asdict(e.recipe) for name, e in lesson.RATES.items()}
+    assert best_rates(study) == lesson.BEST
 
 
 def study_of(**accuracies):
-    runs = {rung: [90.0, 90.2, 89.8] for rung in lesson.LADDER}
+    runs = {rung: [90.0, 90.2, 89.8] for rung in lesson.RUNGS}
     runs |= {rung.replace("_", "-"): values for rung, values in accuracies.items()}
     runs = {rung: [dict(test_accuracy=v / 100) for v in runs[rung]] for rung in runs}
     return dict(runs=runs, hardware="somewhere", command="made", versions={})
@@ -324,7 +306,7 @@ def test_a_step_is_the_paired_difference_with_its_interval():
     assert step.here.mean == pytest.approx(10) and step.verdict == "gains"
     assert step.here.low == pytest.approx(10 - 4.303 / 3**0.5)
     assert step.paper == pytest.approx(2.2)
-    assert ladder.steps(study)[-1].paper is None
+    assert ladder.steps(study)[-1].paper == pytest.approx(0.4)
     assert ladder.steps(study)[-1].verdict == "cannot tell"
     worse = study_of(GoogLeNet=[95.0, 95.1, 95.2], BN_GoogLeNet=[80.0, 80.1, 80.3])
     assert ladder.steps(worse)[0].verdict == "loses"
@@ -335,7 +317,7 @@ def test_a_step_is_the_paired_difference_with_its_interval():
 def test_both_ladders_are_drawn_with_every_seed():
     study = study_of(GoogLeNet=[70.0, 71.0, 72.0])
     words = ladder.show(study).words
-    assert '"Here: 6 of 7 steps cannot be told"' in words
+    assert '"Here: 5 of 6 steps cannot be told"' in words
     assert "not built" in str(ladder.verdicts(study)) and "n = 3" in str(ladder.verdicts(study))
     paper, here = render(ladder._draw, study, (11, 5.6)).axes
     assert [bar.get_width() for bar in paper.patches] == [t.top1 for t in ladder.TABLE_3.values()]
@@ -344,13 +326,10 @@ def test_both_ladders_are_drawn_with_every_seed():
 
 
 def test_the_recipes_are_told_from_the_entries_themselves():
-    lines = str(ladder.recipes(lesson.LADDER)).splitlines()
-    assert lines[1].split()[:3] == ["GoogLeNet", "sgd", "0.02"]
-    assert "rmsprop    0.045            0.1" in lines[-1] and "running average" in lines[-1]
-    assert sum("running average" in line for line in lines) == 1 and len(lines) == 9
-
-
-# --- the ladder that is still to be climbed
+    lines = str(ladder.recipes(lesson.RUNGS)).splitlines()
+    assert len(lines) == 8 and lines[1].split()[:2] == ["GoogLeNet", "sgd"]
+    last = lesson.RUNGS["+ BN auxiliary"].recipe
+    assert lines[-1].split()[3:6] == ["rmsprop", f"{last.lr:g}", "0.1"]
 
 
 def test_one_rung_is_one_change():
@@ -382,9 +361,9 @@ def test_v2s_head_normalises_its_convolution_and_v3s_its_hidden_layer_too():
     assert norms == [1, 2]
 
 
-def test_every_rung_is_swept_over_three_rates_on_three_passes_of_10_000_images():
+def test_every_rung_is_swept_over_four_rates_on_three_passes_of_10_000_images():
     assert table("rungs") is lesson.RUNGS and table("rung_rates") is lesson.RATES
-    assert len(lesson.RATES) == 3 * len(lesson.RUNGS) == 21
+    assert len(lesson.RATES) == 4 * len(lesson.RUNGS) == 28
     assert {entry.recipe.epochs for entry in lesson.RUNGS.values()} == {3}
     for rung, entry in lesson.RUNGS.items():
         assert lesson.RATES[f"{rung}, lr {entry.recipe.lr:g}"].recipe == entry.recipe
@@ -393,12 +372,12 @@ def test_every_rung_is_swept_over_three_rates_on_three_passes_of_10_000_images()
 def test_the_best_rates_are_read_from_validation_images():
     rates = {"a, lr 0.1": 0.8, "a, lr 0.2": 0.9, "b, lr 0.1": 0.7, "b, lr 0.02": 0.6}
     runs = {n: [dict(valid_accuracy=v, test_accuracy=1 - v)] for n, v in rates.items()}
-    assert ladder.best_rates(dict(runs=runs)) == {"a": 0.2, "b": 0.1}
+    assert best_rates(dict(runs=runs)) == {"a": 0.2, "b": 0.1}
 
 
 def test_deep_stacks_differ_by_the_sum_alone():
-    assert table("deep") is lesson.DEEP and len(lesson.DEEP) == 8
-    plain, residual = (lesson.DEEP[f"{k}, 4 blocks, lr 0.1"].build() for k in after.BLOCKS)
+    assert table("deep") is lesson.DEEP and len(lesson.DEEP) == 16
+    plain, residual, *_ = (lesson.DEEP[f"{k}, 4 blocks, lr 0.1"].build() for k in after.BLOCKS)
     assert len(plain.body) == len(residual.body) == 4
     assert str(residual.body[0].block) == str(plain.body[0])
     assert plain(torch.zeros(2, 1, 28, 28)).shape == (2, 10)

@@ -53,6 +53,17 @@ def paired(first: list[float], second: list[float]) -> Paired:
     return Paired(mean, mean - half, mean + half, n)
 
 
+def best_rates(study: dict) -> dict[str, float]:
+    """The rate of each entry with the best mean accuracy on validation images, in a study whose
+    entries are named "entry, lr rate"."""
+    best: dict[str, tuple[float, float]] = {}
+    for name, runs in study["runs"].items():
+        entry, lr = name.rsplit(", lr ", 1)
+        right = statistics.mean(run["valid_accuracy"] for run in runs)
+        best[entry] = max(best.get(entry, (0.0, 0.0)), (right, float(lr)))
+    return {entry: lr for entry, (_, lr) in best.items()}
+
+
 def made_by(study: dict) -> str:
     """The command, versions and hardware that made a study, for a caption."""
     versions = ", ".join(map(" ".join, study["versions"].items()))

@@ -7,7 +7,8 @@ import statistics
 
 from inception_edu.display import Table
 from inception_edu.figures import Picture, draw_page
-from inception_edu.lessons.studies import ASSETS, mean_std, saved
+from inception_edu.lessons.lesson_05 import card
+from inception_edu.lessons.studies import mean_std, saved
 from inception_edu.training import History, Recipe
 from inception_edu.training.recipe import BATCH_SIZE
 
@@ -106,8 +107,8 @@ def beside_others(history: History, parameters: int) -> Table:
 
 
 def measured_on_gpu() -> list[tuple[str, ...]]:
-    """The row of the asset gpu.json, which `make gpu` leaves; none where CIFAR-10 was not run."""
-    about = saved("gpu") if (ASSETS / "gpu.json").is_file() else {}
+    """The row of what `make gpu` left; none where CIFAR-10 was not run."""
+    about = card.measured()
     part = about.get("parts", {}).get("cifar10", {})
     if "runs" not in part:
         return []

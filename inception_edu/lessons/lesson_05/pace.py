@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from inception_edu.data import Dataset
 from inception_edu.display import Table, text_table
 from inception_edu.figures import COLOURS, Picture
-from inception_edu.lessons.lesson_05 import loop
+from inception_edu.lessons.lesson_05 import card, loop
 from inception_edu.lessons.lesson_05.loop import PlainImages, fit_only, speeds, without_validation
 from inception_edu.lessons.lesson_05.neighbour import beside
 from inception_edu.lessons.shared import small_googlenet
@@ -174,10 +174,12 @@ def ours(dataset: Dataset, size: int, steps: int, device: str = "auto") -> int:
 
 
 def on_each_device(dataset: Dataset, *, steps: int = 60) -> Table | Markdown:
-    """Images per second of `fit` on the CPU and on the GPU; a sentence where there is none."""
+    """Images per second of `fit` on the CPU and on the GPU; where there is none, what was saved of
+    another machine's, or a sentence."""
     device = pick_device().type
     if device == "cpu":
-        return Markdown("Not measured here: no GPU, or INCEPTION_EDU_DEVICE says not to use it.")
+        none = "Not measured here: no GPU, or INCEPTION_EDU_DEVICE says not to use it."
+        return card.beside_cpu(card.measured()) if card.measured() else Markdown(none)
     cases = [("cpu", 128), (device, 128), (device, 512)]
     runs = {f"{name}, batch {n}": partial(ours, dataset, n, steps, name) for name, n in cases}
     rows = [("device", "images/s")]

@@ -4,6 +4,7 @@ several crops of a photo and several networks buy."""
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ from inception_edu.cost import text_table
 from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.layers import Concat, chain, classifier, conv, stack
+from inception_edu.lessons.studies import accuracies, best_rates, made_by, mean_std, paired
 from inception_edu.predict import PHOTOS, shipped, shipped_photo
 
 CHANNELS, SIDE, SEEDS = 16, 14, 3
@@ -47,7 +49,13 @@ class Residual(nn.Module):
         return torch.relu(x + self.scale * self.mix(self.block(x)))
 
 
-BLOCKS: Blocks = {"plain": branches, "residual": lambda c: Residual(branches(c), c)}
+def residual(c: int, *, norm: bool = False) -> Residual:
+    """The small Inception block with the sum around it."""
+    return Residual(branches(c, norm=norm), c)
+
+
+BLOCKS: Blocks = {"plain": branches, "residual": residual}
+BLOCKS |= {f"{kind}, batch norm": partial(make, norm=True) for kind, make in BLOCKS.items()}
 
 
 def stacked(kind: str, depth: int) -> nn.Sequential:
@@ -100,6 +108,21 @@ def _draw_fading(fig: Figure, found: dict[str, dict[int, float]]) -> None:
     plain, residual = (found[kind][DEPTHS[-1]] for kind in ("plain", "residual"))
     ax.set_title(f"{DEPTHS[-1]} plain blocks keep {plain:.0e} of it, with the sum {residual:.1g}")
     ax.legend(frameon=False)
+
+
+def trained(study: dict) -> Table:
+    """Stacks with and without the sum, each at its best rate on validation images: test accuracy,
+    and what the sum adds, paired by seed."""
+    best = best_rates(study)
+    rows = [("blocks", "plain, %", "residual, %", "difference, 95 % interval", "verdict")]
+    for depth in dict.fromkeys(name.removeprefix("plain, ") for name in best if "plain" in name):
+        names = (f"{kind}, {depth}" for kind in ("plain", "residual"))
+        plain, summed = (accuracies(study, f"{name}, lr {best[name]:g}") for name in names)
+        change = paired(summed, plain)
+        cells = mean_std(plain), mean_std(summed), str(change), change.verdict
+        rows.append((depth, *cells))
+    caption = f"Fashion-MNIST; n = {len(plain)} seeds; {made_by(study)}"
+    return Table(rows, caption=caption)
 
 
 # Several views of a photo

@@ -77,13 +77,12 @@ def macs_of(build: Callable[[], nn.Module]) -> int:
 
 
 def recipes(entries: Mapping[str, Entry]) -> Table:
-    """What each rung is: optimiser and rate, targets, cost, weights that are evaluated."""
-    rows = [("rung", "optimiser", "rate", "eps of labels", "million MACs", "evaluated")]
+    """What each rung is: optimiser and rate, targets, cost."""
+    rows = [("rung", "optimiser", "rate", "eps of labels", "million MACs")]
     for rung, entry in entries.items():
         r, macs = entry.recipe, macs_of(entry.build)
-        weights = "running average" if r.average else "last weights"
         numbers = (f"{r.lr:g}", f"{r.label_smoothing:g}", f"{macs / 1e6:.1f}")
-        rows.append((rung, r.optimiser, *numbers, weights))
+        rows.append((rung, r.optimiser, *numbers))
     return Table(rows, left=2)
 
 
@@ -142,13 +141,3 @@ def _draw_here(ax: Axes, study: dict, rungs: list[str]) -> None:
     unsure = sum(verdict == "cannot tell" for verdict in told.values())
     title = f"Here: {unsure} of {len(told)} steps cannot be told"
     ax.set(xlabel="test error on Fashion-MNIST, %", title=title, xlim=(0, 35))
-
-
-def best_rates(study: dict) -> dict[str, float]:
-    """The rate of each rung with the best validation accuracy in RATES, for `runs.BEST`."""
-    best: dict[str, tuple[float, float]] = {}
-    for name, runs in study["runs"].items():
-        rung, lr = name.rsplit(", lr ", 1)
-        right = statistics.mean(run["valid_accuracy"] for run in runs)
-        best[rung] = max(best.get(rung, (0.0, 0.0)), (right, float(lr)))
-    return {rung: lr for rung, (_, lr) in best.items()}
