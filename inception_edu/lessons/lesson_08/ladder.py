@@ -1,12 +1,10 @@
 """Lesson 08: the ladder from GoogLeNet to Inception v3, the paper's beside one saved here."""
 
-import statistics
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import NamedTuple
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -37,8 +35,8 @@ TABLE_3 = {
     "+ BN auxiliary": Printed(21.2, 5.6, 4.8),
 }
 VERDICTS = {"better": "gains", "worse": "loses"}  # else: cannot tell
+RANGE = 3  # points to either side that the figure shows
 SHOWN = {
-    "the start": "#dddddd",
     "gains": COLOURS["after"],
     "cannot tell": COLOURS["muted"],
     "loses": COLOURS["before"],
@@ -50,7 +48,7 @@ class Step(NamedTuple):
 
     rung: str
     here: Paired
-    paper: float | None  # None: no such row in Table 3
+    paper: float
 
     @property
     def verdict(self) -> str:
@@ -62,10 +60,8 @@ def steps(study: dict) -> list[Step]:
     """Every rung of a study over the one below it, from the second up."""
     rungs, found = list(study["runs"]), []
     for before, rung in zip(rungs, rungs[1:], strict=False):
-        rows = [TABLE_3.get(name) for name in (before, rung)]
-        paper = rows[0].top1 - rows[1].top1 if all(rows) else None
         gain = paired(accuracies(study, rung), accuracies(study, before))
-        found.append(Step(rung, gain, paper))
+        found.append(Step(rung, gain, TABLE_3[before].top1 - TABLE_3[rung].top1))
     return found
 
 
@@ -90,54 +86,45 @@ def verdicts(study: dict) -> Table:
     """A row for each rung of either ladder: error there, accuracy here, gains and verdict."""
     rows = [("rung", "error in [V3]", "gain", "accuracy here", "gain, 95 % interval", "verdict")]
     climbed = {step.rung: step for step in steps(study)}
-    for rung in dict.fromkeys([*TABLE_3, *study["runs"]]):
-        row, here = TABLE_3.get(rung), climbed.get(rung)
-        cells = [f"{row.top1:.1f}" if row else ""]
-        cells.append(f"{here.paper:+.1f}" if here and here.paper is not None else "")
+    for rung, printed in TABLE_3.items():
+        cells = ["", "not built", "", ""]
         if rung in study["runs"]:
-            cells.append(mean_std(accuracies(study, rung)))
-            cells += [str(here.here), here.verdict] if here else ["", "the start"]
-        else:
-            cells += ["not built", "", ""]
-        rows.append((rung, *cells))
+            cells = ["", mean_std(accuracies(study, rung)), "", "the start"]
+        if rung in climbed:
+            step = climbed[rung]
+            cells = [f"{step.paper:+.1f}", cells[1], str(step.here), step.verdict]
+        rows.append((rung, f"{printed.top1:.1f}", *cells))
     n = len(next(iter(study["runs"].values())))
     caption = f"Fashion-MNIST, percent; n = {n} seeds, differences paired; {made_by(study)}"
     return Table(rows, caption=caption)
 
 
 def show(study: dict) -> Picture:
-    """Both ladders, rung by rung: the error there and here."""
-    return Picture(_draw, study, words, size=(11, 5.6))
+    """Every step up: what it gains in the paper, and what it gains here, with its interval."""
+    return Picture(_draw, steps(study), words, size=(11, 5))
 
 
-def words(study: dict) -> str:
+def words(found: list[Step]) -> str:
     """The verdict on every step."""
-    return "\n".join(f"{step.rung}: {step.here} points, {step.verdict}" for step in steps(study))
+    return "\n".join(f"{step.rung}: {step.here} points, {step.verdict}" for step in found)
 
 
-def _draw(fig: Figure, study: dict) -> None:
-    rungs = list(dict.fromkeys([*TABLE_3, *study["runs"]]))
-    paper, here = fig.subplots(1, 2, sharey=True)
-    printed = {rung: TABLE_3[rung].top1 for rung in rungs if rung in TABLE_3}
-    colours = [SHOWN["gains" if rung != rungs[0] else "the start"] for rung in printed]
-    paper.barh([rungs.index(r) for r in printed], list(printed.values()), color=colours)
-    for rung, error in printed.items():
-        paper.text(error, rungs.index(rung), f" {error:.1f}", va="center", weight="bold")
-    paper.set_yticks(range(len(rungs)), rungs)
-    paper.set(xlabel="top-1 error on ImageNet, %", xlim=(0, 35), title="[V3] Table 3: each step up")
-    _draw_here(here, study, rungs)
+def _draw(fig: Figure, found: list[Step]) -> None:
+    paper, here = fig.subplots(1, 2, sharey=True, width_ratios=(2, 3))
+    for y, step in enumerate(found):
+        paper.barh(y, step.paper, color=SHOWN["gains"])
+        paper.text(step.paper, y, f" {step.paper:+.1f}", va="center", weight="bold")
+        mean, low, high, _ = step.here
+        here.plot([low, high], [y, y], lw=5, color=SHOWN[step.verdict], solid_capstyle="butt")
+        inside = max(-RANGE, min(RANGE, mean))  # an arrow stands for what lies outside
+        mark = "o" if mean == inside else ">" if mean > 0 else "<"
+        here.plot(inside, y, mark, ms=11, color=COLOURS["ink"], clip_on=False)
+        here.text(RANGE + 0.2, y, f"{mean:+.1f}", va="center", weight="bold")
+    paper.set_yticks(range(len(found)), [step.rung for step in found])
+    paper.set(xlabel="points on ImageNet", xlim=(0, 4.5), title="[V3] Table 3")
+    here.axvline(0, color=COLOURS["ink"], lw=1)
     here.invert_yaxis()
+    unsure = sum(step.verdict == "cannot tell" for step in found)
+    here.set(xlabel="points on Fashion-MNIST, 95 % interval")
+    here.set(title=f"Here: {unsure} of {len(found)} steps cannot be told", xlim=(-RANGE, RANGE))
     legend_of(fig, SHOWN)
-
-
-def _draw_here(ax: Axes, study: dict, rungs: list[str]) -> None:
-    told = {step.rung: step.verdict for step in steps(study)}
-    for rung in study["runs"]:
-        y, errors = rungs.index(rung), [100 - value for value in accuracies(study, rung)]
-        ax.barh(y, statistics.mean(errors), color=SHOWN[told.get(rung, "the start")])
-        ax.plot(errors, [y] * len(errors), "o", color=COLOURS["ink"], ms=6)
-        ax.text(max(errors), y, f"  {mean_std(errors)}", va="center", weight="bold")
-    ax.text(0, rungs.index("BN-Inception"), " not built here", va="center", style="italic")
-    unsure = sum(verdict == "cannot tell" for verdict in told.values())
-    title = f"Here: {unsure} of {len(told)} steps cannot be told"
-    ax.set(xlabel="test error on Fashion-MNIST, %", title=title, xlim=(0, 35))
