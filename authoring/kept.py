@@ -70,13 +70,13 @@ def inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def finish(folder: Path) -> dict[str, str]:
-    """Write the file of one who answered every exercise into a folder; says of each exercise's
-    names whether its check, run again on what the file defines, has passed."""
+def finish(folder: Path) -> dict[Exercise, str]:
+    """Write the file of one who answered every exercise into a folder; says of each exercise
+    whether its answer was kept, for which its check has passed on what the file defines."""
     said = {}
     with inside(folder):
         for exercise in kept():
-            wanted = exercise.lesson, exercise.keep, answers(exercise)
-            said[", ".join(exercise.keep)] = keep(*wanted, lambda *a, e=exercise: e.judge(*a)[1])
+            answer = exercise.lesson, exercise.keep, answers(exercise)
+            said[exercise] = keep(*answer, lambda *found, e=exercise: e.judge(*found)[1])
     sys.modules.pop(FILE.stem, None)
     return said

@@ -15,6 +15,7 @@ from torchvision import models
 from authoring.execution import ROOT
 from authoring.kept import finish
 from authoring.pictures import palette
+from inception_edu.exercises import Exercise
 from inception_edu.exercises.student_file import FILE, load
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.figures.photos import predictions
@@ -43,6 +44,7 @@ PROVED = {  # what the check of an exercise compares, by the first name that the
 class Proof(NamedTuple):
     """A row of the picture: what an exercise left in the file, and what its check compared."""
 
+    lesson: str
     names: str
     compared: str
     holds: bool
@@ -62,16 +64,16 @@ def whole_networks(file: ModuleType) -> dict[str, str]:
     v1, v3 = (sum(p.numel() for p in network.parameters()) for network in whole)
     return {
         "GoogLeNet": f"{v1:,} parameters; torchvision's logits, apart by {apart:.1%}",
-        "InceptionV3": f"{v3:,} parameters; every layer of another implementation",
+        "InceptionV3": f"{v3:,} parameters, compared layer by layer",
     }
 
 
-def proofs(said: dict[str, str], text: str) -> tuple[list[Proof], int]:
+def proofs(said: dict[Exercise, str], text: str) -> tuple[list[Proof], int]:
     """The rows for what was said of each exercise and for the file's text, and its lines."""
     compared = PROVED | whole_networks(load(text))
     rows = [
-        Proof(names, compared[names.split(", ")[0]], verdict == f"Kept in {FILE}.")
-        for names, verdict in said.items()
+        Proof(e.lesson, ", ".join(e.keep), compared[e.keep[0]], verdict == f"Kept in {FILE}.")
+        for e, verdict in said.items()
     ]
     return rows, len(text.splitlines())
 
@@ -80,17 +82,21 @@ def draw(fig: Figure, data: tuple[Sequence[Proof], int]) -> None:
     """A line for each exercise: names, what they were compared with, and the verdict."""
     rows, lines = data
     ax = fig.add_subplot()
-    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.8))
+    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -1.6))
     ax.set_axis_off()
     n = sum(row.holds for row in rows)
     ax.set_title(f"{FILE}: {lines} lines, {n} of {len(rows)} proofs hold")
-    for y, row in enumerate(rows):
+    heading = Proof("lesson", "what you write", "what its check compares it with", True)
+    for y, row in enumerate([heading, *rows], -1):
         if y % 2 == 0:
             ax.axhspan(y - 0.5, y + 0.5, color="#f2f2f2", lw=0)
-        ax.text(0.01, y, row.names, va="center", family="DejaVu Sans Mono", size=11)
-        ax.text(0.43, y, row.compared, va="center", size=11.5)
+        code = dict(family="DejaVu Sans Mono", size=11.5) if y >= 0 else dict(size=11.5)
+        at = dict(va="center", weight="bold" if y < 0 else "normal")
+        ax.text(0.01, y, row.lesson, size=11.5, **at)
+        ax.text(0.09, y, row.names, **at, **code)
+        ax.text(0.49, y, row.compared, size=11.5, **at)
         sign, colour = ("✔", COLOURS["branch5x5"]) if row.holds else ("✘", COLOURS["before"])
-        ax.text(0.985, y, sign, va="center", ha="right", color=colour, size=13)
+        ax.text(0.985, y, sign * (y >= 0), va="center", ha="right", color=colour, size=13)
 
 
 def words(data: tuple[Sequence[Proof], int]) -> str:
@@ -100,9 +106,9 @@ def words(data: tuple[Sequence[Proof], int]) -> str:
     return "\n".join([f"{FILE}, {lines} lines", *told])
 
 
-def built(said: dict[str, str], text: str) -> Picture:
+def built(said: dict[Exercise, str], text: str) -> Picture:
     """The proofs of a finished file."""
-    return Picture(draw, proofs(said, text), words, size=(11, 0.7 + 0.31 * len(said)))
+    return Picture(draw, proofs(said, text), words, size=(11, 0.9 + 0.29 * len(said)))
 
 
 def photos() -> Picture:

@@ -81,7 +81,7 @@ def test_readmes_pictures_are_what_is_drawn_today(folder):
 
 
 def test_a_proof_that_fails_is_drawn_as_one():
-    rows = [readme.Proof("f", "this", True), readme.Proof("g", "that", False)]
+    rows = [readme.Proof("00", "f", "this", True), readme.Proof("01", "g", "that", False)]
     picture = readme.Picture(readme.draw, (rows, 9), readme.words)
     assert "1 of 2 proofs hold" in picture.words and "✔ f: this\n✘ g: that\n" in picture.words
 
