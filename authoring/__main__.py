@@ -19,6 +19,7 @@ COMMANDS = {
     "fill": "copy lessons, every exercise answered by its solution, to build/filled",
     "slides": "a deck of each lesson, in build/slides",
     "site": "pages of all lessons to read, in build/site",
+    "readme": "the two pictures of README",
     "explorers": "a table of how long each explorer's step takes",
     "gpu": "what a GPU shows, in at most nine minutes, where there is one",
     "ship": "make a run of the command train the network that the package brings: ship FOLDER",
@@ -118,6 +119,11 @@ def main(argv: list[str] | None = None) -> int:
         except (OSError, ValueError) as error:
             print(error)
             return 1
+        return 0
+    if args.command == "readme":
+        from authoring.readme import save_pictures
+
+        print(save_pictures())
         return 0
     if args.command == "gpu":
         from authoring import gpu

@@ -255,12 +255,12 @@ def test_any_other_network_made_fast_in_bfloat16_is_plain_too():
     torch.testing.assert_close(fast(x), model(x), rtol=0.05, atol=0.05)
 
 
-# --- README
+# --- PACKAGE.md
 
 
-def test_the_readmes_snippet_runs_as_far_as_packages_are_there(tmp_path, monkeypatch, shortened):
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    code = next(c for c in re.findall(r"```python\n(.*?)```", readme, re.S) if "torch.export" in c)
+def test_the_pages_snippet_runs_as_far_as_packages_are_there(tmp_path, monkeypatch, shortened):
+    page = (Path(__file__).parents[1] / "PACKAGE.md").read_text(encoding="utf-8")
+    code = next(c for c in re.findall(r"```python\n(.*?)```", page, re.S) if "torch.export" in c)
     first, *lines = [line for line in code.splitlines() if line]
     start = next(i for i, line in enumerate(lines) if line.startswith("network = "))
     names = {}

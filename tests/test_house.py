@@ -113,8 +113,8 @@ def test_the_house_keeps_its_rules():
     assert faults(ROOT) == []
 
 
-def test_readmes_tree_names_every_file_and_folder_in_the_order_of_imports():
-    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("```\ninception_edu/\n")[1]
+def test_the_packages_tree_names_every_file_and_folder_in_the_order_of_imports():
+    tree = (ROOT / "PACKAGE.md").read_text(encoding="utf-8").split("```\ninception_edu/\n")[1]
     lines = tree.split("authoring/ ")[0].splitlines()
     told = [name for line in lines for name in re.match("  (.+?)  ", line)[1].split(", ")]
     there = {f"{path.name}{'/' * path.is_dir()}" for path in (ROOT / "inception_edu").iterdir()}

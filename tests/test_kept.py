@@ -1,81 +1,42 @@
 """The student's file as the folded solutions make it: it stands alone, and every proof holds."""
 
 import ast
-import linecache
+import base64
+import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
+from nbformat.v4 import new_output
 
-from authoring.fill import fill
-from authoring.notebook import code, read, tags
-from inception_edu.exercises import Exercise
-from inception_edu.exercises.student_file import FILE, HEAD, load, read as read_file
+from authoring import readme
+from authoring.kept import finish, kept
+from authoring.pictures import difference
+from inception_edu.exercises.student_file import FILE
 
 ROOT = Path(__file__).parents[1]
-LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 PROVE = """
 import my_inception, sys
 assert not any(name.startswith("inception_edu") for name in sys.modules), "it leans on the package"
-from tests.test_kept import kept
+from authoring.kept import kept
 for exercise in kept():
     verdict = exercise.judge(*(getattr(my_inception, name) for name in exercise.keep))
     print(exercise.lesson, *exercise.keep, *verdict)
 """
 
 
-def kept() -> list[Exercise]:
-    """The exercises whose right answers go into the student's file, in the order of lessons."""
-    checks = [f"inception_edu.lessons.lesson_{path.name[:2]}.checks" for path in LESSONS]
-    exercises = [e for name in checks for e in vars(import_module(name)).values()]
-    return [e for e in exercises if isinstance(e, Exercise) and e.keep]
-
-
-def solution(exercise: Exercise) -> str:
-    """The folded solution that defines what an exercise keeps."""
-    (path,) = (path for path in LESSONS if path.name.startswith(exercise.lesson))
-    for cell in (cell for cell in code(fill(read(path))) if "exercise" in tags(cell)):
-        names = {getattr(node, "name", None) for node in ast.parse(cell.source).body}
-        if names >= set(exercise.keep):
-            return cell.source
-    raise AssertionError(f"no solution of lesson {exercise.lesson} defines {exercise.keep}")
-
-
-def answers(exercise: Exercise) -> list[object]:
-    """What the solution defines, as in a notebook's cell."""
-    source, names = solution(exercise), {"__name__": "__main__"}
-    path = f"ipykernel/{exercise.lesson}.py"
-    linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
-    exec("import torch; from torch import nn; from torch.nn import functional as F", names)
-    exec("from torch.nn.functional import cross_entropy", names)
-    exec("from inception_edu.googlenet import TABLE_1", names)
-    exec("from inception_edu.lessons.lesson_08.plain import BLOCKS", names)
-    names |= {name: v for name, v in vars(load(read_file() or HEAD)).items() if name[0] != "_"}
-    exec(compile(source, path, "exec"), names)
-    return [names[name] for name in exercise.keep]
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Where all solutions were checked, lesson after lesson: what was said of each."""
-    place, said = tmp_path_factory.mktemp("student"), []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        patch.setattr(
-            "inception_edu.exercises.exercise.display", lambda box: said.append(repr(box))
-        )
-        for exercise in kept():
-            exercise.check(*answers(exercise))
-    sys.modules.pop(FILE.stem, None)
-    return place, said
+    place = tmp_path_factory.mktemp("student")
+    return place, finish(place)
 
 
 def test_every_solution_that_is_to_be_kept_is_kept(folder):
     _, said = folder
-    assert len(said) >= 5 and {line.split(": ")[1] for line in said} == {f"right. Kept in {FILE}."}
+    assert len(said) == len(kept()) >= 5 and {*said.values()} == {f"Kept in {FILE}."}
 
 
 def test_the_file_reads_in_the_order_of_the_lessons_and_imports_torch_alone(folder):
@@ -101,3 +62,30 @@ def test_a_definition_that_is_wrong_would_be_seen():
     for exercise in kept():
         broken = [lambda *args, **names: torch.zeros(()) for _ in exercise.keep]
         assert exercise.judge(*broken)[0] == "not right yet"
+
+
+def png(data: bytes):
+    """An output that holds a picture."""
+    return [new_output("display_data", {"image/png": base64.b64encode(data).decode()})]
+
+
+def test_readmes_pictures_are_what_is_drawn_today(folder):
+    place, said = folder
+    built = readme.built(said, (place / FILE).read_text(encoding="utf-8"))
+    assert f"{len(said)} of {len(said)} proofs hold" in built.words
+    drawn = {"built.png": built, "picture.png": readme.photos()}
+    for name, picture in drawn.items():
+        assert difference(png((ROOT / name).read_bytes()), png(picture.png)) is None, name
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.search(r"!\[The (\d+) proofs .*\]\(built\.png\)", text)[1] == str(len(said))
+
+
+def test_a_proof_that_fails_is_drawn_as_one():
+    rows = [readme.Proof("00", "f", "this", True), readme.Proof("01", "g", "that", False)]
+    picture = readme.Picture(readme.draw, (rows, 9), readme.words)
+    assert "1 of 2 proofs hold" in picture.words and "✔ f: this\n✘ g: that\n" in picture.words
+
+
+def test_every_kept_exercise_says_what_it_was_compared_with():
+    whole = {"GoogLeNet", "InceptionV3"}
+    assert {exercise.keep[0] for exercise in kept()} == readme.PROVED.keys() | whole

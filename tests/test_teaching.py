@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
@@ -12,6 +13,7 @@ from authoring.check import check
 from authoring.fill import FOLD
 from authoring.notebook import code, dumps, read, tags
 from authoring.stamp import lessons, stamped
+from inception_edu.exercises import Exercise
 
 ROOT = Path(__file__).parents[1]
 GUIDE, KEYS = ROOT / "TEACHING.md", ROOT / "ANSWERS.md"
@@ -37,6 +39,18 @@ def page(path: Path) -> str:
 @cache
 def minutes() -> dict[str, int]:
     return {row[0][:2]: int(row[3]) for row in lessons(ROOT / "notebooks")}
+
+
+def plan(page: str) -> list[tuple[int, str]]:
+    """Minutes and part of each row of a plan."""
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| [^|]*\|$", page, re.M)
+    return [(int(n), part) for n, part in rows]
+
+
+def headings(path: Path) -> set[str]:
+    """The numbers of a lesson's sections."""
+    sources = "\n".join(cell.source for cell in read(path).cells)
+    return set(re.findall(r"^## (\d+)\. ", sources, re.M))
 
 
 @cache
@@ -78,9 +92,61 @@ def test_a_lesson_has_a_page_with_all_its_parts(path):
     assert f"**{minutes()[path.name[:2]]} minutes.** *Objective:* " in page(path)
     assert len(ROW.findall(page(path))) >= 3
     assert re.search(r'^\*\*Misconception\.\*\* ".+" \*The answer:\* ', page(path), re.M)
-    assert "**Short of time.** " in page(path)
-    table = [line for line in page(path).splitlines() if line.startswith("|")][2:]
-    assert [line for line in table if not ROW.match(line)] == []
+    _, table = page(path).split("**Ask before each figure.**\n")
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    assert [line for line in rows if not ROW.match(line)] == []
+
+
+@every_lesson
+def test_a_page_has_what_students_ask_and_a_sketch_that_fits_the_board(path):
+    asked = page(path).split("**Students ask.**\n\n")[1].split("\n\n")[0].splitlines()
+    assert len(asked) >= 4
+    assert [one for one in asked if not re.fullmatch(r"- \*[^*]+\?\* .+\.", one)] == []
+    sketch = page(path).split("**On the board.**\n\n```text\n")[1].removesuffix("\n```\n")
+    lines = sketch.splitlines()
+    assert 3 <= len(lines) <= 12 and max(map(len, lines)) <= 80 and "```" not in sketch
+
+
+def exercises(path: Path) -> dict[str, int]:
+    """The minutes that a lesson prints on each exercise."""
+    sources = "\n".join(cell.source for cell in read(path).cells)
+    sources = re.sub(r"^## Exercise", "### Exercise", sources, flags=re.M)
+    return {name: int(n) for name, n in TIMED.findall(sources)}
+
+
+def built(path: Path) -> set[str]:
+    """The exercises whose answers go into the student's file: what a lesson is about."""
+    checks = import_module(f"inception_edu.lessons.lesson_{path.name[:2]}.checks")
+    found = [x for x in vars(checks).values() if isinstance(x, Exercise)]
+    return {f"Exercise {x.name}" for x in found if x.keep}
+
+
+@every_lesson
+def test_the_plan_of_a_lesson_takes_90_minutes_and_gives_its_exercises_their_time(path):
+    rows = plan(page(path))
+    assert sum(n for n, _ in rows) == 90
+    planned = {name: n for n, part in rows for name in re.findall(r"Exercise \d+", part)}
+    timed = exercises(path)
+    assert [name for name, n in planned.items() if timed.get(name, 99) > n] == []
+    home = re.findall(
+        r"Exercises? ([\d, and]+?)(?: and section \d+)? (?:is|are) for home", page(path)
+    )
+    later = {f"Exercise {n}" for n in re.findall(r"\d+", "".join(home))}
+    assert planned.keys() | later == timed.keys() and not planned.keys() & later
+    sections = {n for _, part in rows for n in re.findall(r"section (\d+)", part)}
+    assert sections <= headings(path)
+
+
+@every_lesson
+def test_what_is_left_out_is_of_the_plan_and_never_what_the_lesson_builds(path):
+    first, never = re.search(
+        r"^\*\*Leave out first:\*\* (.+)\. \*\*Never:\*\* ([^.]+)\.", page(path), re.M
+    ).groups()
+    cut = [(int(n), part) for part, n in re.findall(r"([^,(]+) \((\d+)\)(?:, )?", first)]
+    assert len(cut) >= 2 and [one for one in cut if one not in plan(page(path))] == []
+    assert built(path) <= {*never.split(", ")} <= exercises(path).keys()
+    assert not {*never.split(", ")} & {part for _, part in cut}
+    assert {*never.split(", ")} <= {*re.findall(r"Exercise \d+", str(plan(page(path))))}
 
 
 @every_lesson
@@ -97,20 +163,6 @@ def test_before_every_figure_there_is_a_question(path):
         if drawn:
             asked = [quoted for where, quoted, _, _ in rows if where == place]
             assert any(shows(quoted, words, True) for quoted in asked), words
-
-
-@every_lesson
-def test_minutes_saved_are_those_of_the_exercises_and_two_a_question(path):
-    sources = "\n".join(cell.source for cell in read(path).cells)
-    sources = re.sub(r"^## Exercise", "### Exercise", sources, flags=re.M)
-    saves = {name: int(n) for name, n in TIMED.findall(sources)}
-    places = [place for place, *_ in ROW.findall(page(path))]
-    saves |= {f"section {place}": 2 * places.count(place) for place in set(places)}
-    advice = page(path).split("**Short of time.** ")[1]
-    skipped = re.findall(r"(Exercise \d+|section \d+) \((\d+)", advice)
-    assert skipped and [(x, n) for x, n in skipped if saves.get(x) != int(n)] == []
-    named = re.findall(r"\*\*(Exercise \d+):", answers.key(path))
-    assert {name for name, _ in skipped if name.startswith("Ex")} <= {*named}
 
 
 @every_lesson
@@ -138,28 +190,48 @@ def test_guide_and_keys_are_as_stamped_with_one_page_for_each_lesson():
 
 
 def test_what_is_written_by_hand_stays_short():
-    assert len(text().split()) <= 900
-    assert {path.name: n for path in LESSONS if (n := len(page(path).split())) > 1000} == {}
+    words = {path.name: len(re.findall(r"\S*\w\S*", page(path))) for path in LESSONS}
+    assert {name: n for name, n in words.items() if n > 1000} == {}
+    assert len(re.findall(r"\S*\w\S*", text())) <= 1200
 
 
-def test_courses_add_up_to_the_minutes_of_their_lessons():
-    courses = re.findall(r"^\| [^|]+ \| ((?:\d\d, )*\d\d)[^|]* \| (\d+) \|$", text(), re.M)
-    rows = re.findall(r"^\|[^|]+\| (\d\d(?:,[^|]*)?) \| (\d+) \|$", text(), re.M)
-    assert len(rows) == 7 and len(courses) == 7
-    for names, total in rows:
-        assert sum(minutes()[n] for n in re.findall(r"\d\d", names)) == int(total), names
+def course(name: str) -> str:
+    """A section of the guide's plans."""
+    return text().split(f"\n### {name}\n")[1].split("\n### ")[0]
+
+
+def test_the_plan_of_one_lecture_takes_90_minutes_and_has_a_building_exercise():
+    rows, made = plan(course("90 minutes")), set()
+    assert sum(n for n, _ in rows) == 90
+    for n, part in rows:
+        (path,) = (path for path in LESSONS if path.name.startswith(part[:2]))
+        assert set(re.findall(r"\d+", part.split("section")[-1])) <= headings(path) | {part[:2]}
+        for name in re.findall(r"Exercise \d+", part):
+            assert n >= exercises(path)[name]
+            made |= {name} & built(path)
+    assert made
+
+
+def test_half_a_day_takes_240_minutes_and_gives_each_lesson_its_own():
+    rows = plan(course("Half a day"))
+    assert sum(n for n, _ in rows) == 240
+    taught = [(n, minutes()[part]) for n, part in rows if part in minutes()]
+    assert len(taught) == 4 and all(n >= least for n, least in taught)
+
+
+def test_four_weeks_have_every_lesson_once_and_in_order():
+    rows = re.findall(r"^\| \d \| ([^|]+) \|", course("Four weeks"), re.M)
+    assert re.findall(r"\d\d", " ".join(rows)) == [path.name[:2] for path in LESSONS]
+    assert [row for row in rows if row.count(",") != 2] == []
 
 
 def test_running_times_are_the_lessons_own():
-    rows = [
-        (path, row)
-        for path in LESSONS
-        for row in re.findall(r"^- (?:section|exhibit) \d+: .*\((.*)\)$", page(path), re.M)
-    ]
-    assert len(rows) >= 10
-    for path, times in rows:
+    early = r"\*[Ss]tart early:\* ([^(|]*\([^|]*\))"
+    rows = [(path, row) for path in LESSONS for row in re.findall(early, page(path))]
+    assert len(rows) >= 9
+    for path, row in rows:
         said = "\n".join(cell.source for cell in read(path).cells).lower()
-        assert [time for time in times.split("; ") if time not in said] == [], path.name
+        assert [time for time in re.findall(r"\(([^)]*)\)", row) if time not in said] == [], row
 
 
 def lesson(folder: Path, *cells) -> Path:
