@@ -56,6 +56,11 @@ WRONG_NETWORKS = {
     "the class": (lambda: nn.Linear, "is an nn.Module"),
     "lazy": (nn.Identity, "it has 0 parameters, expected 7,850"),
     "not flat": (lambda: nn.Sequential(nn.Linear(784, 10)), "raised RuntimeError"),
+    "one convolution": (
+        lambda: nn.Sequential(nn.Conv2d(1, 10, 28), nn.Flatten()),
+        "its 7,850 parameters are as many as expected, but in other shapes; weights of shape",
+    ),
+    "dropout": (lambda: flat(nn.Dropout(), nn.Linear(784, 10)), "it is to be one linear layer"),
     "two layers": (lambda: flat(nn.Linear(784, 32), nn.Linear(32, 10)), "25,450 parameters"),
     "no bias": (lambda: flat(nn.Linear(784, 10, bias=False)), "7,840 parameters"),
     "one class less": (lambda: flat(nn.Linear(784, 9)), "7,065 parameters"),
