@@ -308,7 +308,8 @@ def test_numbers_are_taken_in_every_form():
     for value in (51, 51.0, "51", np.int64(51), np.array(51.0), torch.tensor(51), Fraction(51)):
         assert number(value) == whole(value) == 51
     assert number(np.array([51])) == number(torch.tensor([[51.0]])) == 51
-    assert number("1,024") == 1024 and number("13 %") == 13
+    assert number("1,024") == 1024 and number("13 %") == 13 and number("1,234,567.5") == 1234567.5
+    assert number("9,7") is number("0,1,2,1") is number("1,0245") is None  # not 97, 121 and 10245
     for value in (True, "a", None, [1], math.nan, 1j, torch.zeros(2), {}):
         assert number(value) is None and whole(value) is None
     assert whole(1.5) is None

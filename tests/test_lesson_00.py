@@ -56,6 +56,11 @@ WRONG_NETWORKS = {
     "the class": (lambda: nn.Linear, "is an nn.Module"),
     "lazy": (nn.Identity, "it has 0 parameters, expected 7,850"),
     "not flat": (lambda: nn.Sequential(nn.Linear(784, 10)), "raised RuntimeError"),
+    "one convolution": (
+        lambda: nn.Sequential(nn.Conv2d(1, 10, 28), nn.Flatten()),
+        "its 7,850 parameters are as many as expected, but in other shapes; weights of shape",
+    ),
+    "dropout": (lambda: flat(nn.Dropout(), nn.Linear(784, 10)), "it is to be one linear layer"),
     "two layers": (lambda: flat(nn.Linear(784, 32), nn.Linear(32, 10)), "25,450 parameters"),
     "no bias": (lambda: flat(nn.Linear(784, 10, bias=False)), "7,840 parameters"),
     "one class less": (lambda: flat(nn.Linear(784, 9)), "7,065 parameters"),
@@ -278,7 +283,7 @@ def test_a_wrong_loop_is_told_what_it_does(old, new, said):
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"), [(momentum, "a later step"), (adam, "after the first batch already")]
+    ("answer", "said"), [(momentum, "a momentum of 0.9"), (adam, "already after the first batch")]
 )
 def test_another_optimiser_is_no_plain_sgd(answer, said):
     assert said in checks.exercise_2.judge(answer)[1]
@@ -376,10 +381,13 @@ def test_garments_weights_and_losses_are_told(garments):
 
 def test_machine_is_told_in_six_rows(monkeypatch):
     ran = []
-    monkeypatch.setattr(pictures, "milliseconds", lambda layer, x: ran.append((layer, x)) or 4.0)
+    monkeypatch.setattr(
+        pictures, "milliseconds", lambda layer, x, **_: ran.append((layer, x)) or 4.0
+    )
     _, *rows = pictures.machine().rows
     names = [name for name, _ in rows]
-    assert names[:4] == ["device", "CPU cores", "float32, GMAC/s", "bfloat16, GMAC/s"]
+    speeds = [f"{name}, GMAC/s on one core" for name in ("float32", "bfloat16")]
+    assert names[:4] == ["device", "CPU cores", *speeds]
     assert rows[0][1] == "cpu" and int(rows[1][1]) >= 1 and rows[5][1] in ("float32", "bfloat16")
     (layer, x), (_, half) = ran
     assert (x.dtype, half.dtype) == (torch.float32, torch.bfloat16)

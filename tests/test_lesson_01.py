@@ -122,14 +122,14 @@ def raises(**shape):
             "; groups are left out of params: each output channel reads c_in / groups channels; "
             "groups are left out of the MACs",
         ),
-        (without(c_in=4), "expected ("),
-        (without(k=3), "expected ("),
+        (without(c_in=4), "MACs, expected"),
+        (without(k=3), "MACs, expected"),
         (
             wrong(macs=lambda m, s: checks.weights(**s) * checks.side(**s) ** 2),
             "; the output's side must be rounded down.",
         ),
         (lambda **s: right(**s)[::-1], "; params come first, then the MACs."),
-        (lambda **s: (1, 2), "you say (1, 2), expected ("),
+        (lambda **s: (1, 2), "you say 1 parameters and 2 MACs, expected"),
         (lambda **s: cost.conv_cost(**s)[:2], "It calls the package's conv_cost: write the"),
         (raises, "It raised NotImplementedError: not yet."),
         (lambda c_in, c_out: (1, 2), "It raised TypeError"),

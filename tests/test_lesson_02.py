@@ -66,7 +66,7 @@ def test_paddings_of_0_1_2_1_are_right_in_every_form(answer):
         (dict(branch_pool=0), "branch_pool: With padding 0 this 3x3 max pool turns 28 x 20 pixels"),
         (dict(branch_pool=2), "branch_pool: A max pool takes at most half its window of 3, so 1"),
         (dict(branch3x3=-1), "branch3x3: A padding is a whole number of pixels, from 0, got '-1'."),
-        (dict(branch3x3="same"), "from 0, got 'same'."),
+        (dict(branch3x3="same"), "as a number, instead of 'same'."),
         (dict(branch5x5=(1, 2)), "from 0, got '(1, 2)'."),
         (dict(branch1x1=10**12), "20 pixels into 2000000000028 x 2000000000020."),
         (dict(branch5x5=...), "Not attempted yet: branch5x5."),
@@ -190,6 +190,28 @@ class NoReduce(ByHand):
         return layer(c_in, row.n5x5, k5, norm)
 
 
+class DownTheRows(ByHand):
+    """Joined along the height."""
+
+    def forward(self, x):
+        return torch.cat(self.parts(x), 2)
+
+
+class AtOnce(ByHand):
+    """Both reduces in one convolution: as many weights, in other shapes."""
+
+    def __init__(self, c_in, row, norm=True, k5=5):
+        super().__init__(c_in, row, norm, k5)
+        self.cut = row.n3x3_reduce, row.n5x5_reduce
+        self.both = layer(c_in, sum(self.cut), 1, norm)
+        self.three["reduce"], self.five[0] = nn.Identity(), nn.Identity()
+
+    def parts(self, x):
+        three, five = self.both(x).split(self.cut, 1)
+        pooled = self.pool(F.max_pool2d(x, 3, 1, 1))
+        return [self.one(x), self.three["large"](three), self.five(five), pooled]
+
+
 class Begun(nn.Module):
     def __init__(self, c_in, row, norm=True, k5=5):
         super().__init__()
@@ -207,8 +229,15 @@ class Begun(nn.Module):
         (changed(after=False), "the ReLU after each branch is missing"),
         (changed(between=False, after=False), "there is no ReLU at all"),
         (changed(project_first=True), "the pool projection stands before the pool; it belongs"),
-        (changed(average=True), "the pool takes means; [G] takes a max pool"),
-        (lambda c, row, norm, k5: ByHand(c, row, True, k5), "With norm=False, k5=5 it has"),
+        (changed(pool=F.avg_pool2d), "the pool takes means; [G] takes a max pool"),
+        (changed(pool=lambda x, *window: x), "the max pool is missing before the pool projection"),
+        (
+            lambda c, row, norm, k5: ByHand(c, row, True, k5),
+            "norm=False it still has 6 batch norms",
+        ),
+        (DownTheRows, "except in dimension 2. Expected size"),
+        (DownTheRows, "; channels are dimension 1, so join with dim=1."),
+        (AtOnce, "parameters are as many as expected, but in other shapes"),
         (lambda c, row, norm, k5: ByHand(c, row, norm), "With norm=True, k5=3 it has"),
         (lambda c, row, norm, k5: ByHand(c, TABLE_1["3a"], norm, k5), "parameters, expected"),
         (lambda c, row, norm, k5: ByHand(192, row, norm, k5), "It raised RuntimeError"),

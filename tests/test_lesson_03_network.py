@@ -219,7 +219,7 @@ WRONG = {
     ),
     "norm ignored": (
         changed(block=lambda s, name, c, row, norm, k5: Inception(c, row, norm=False, k5=k5)),
-        "norm=True, k5=7, pool4=2: row 3a has 0 batch norms, expected 6",
+        "norm=True, k5=7, pool4=2: batch norms in row 3a: 0, expected 6",
     ),
     "pool4 ignored": (
         changed(fourth=lambda s, pool4: 3),

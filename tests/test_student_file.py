@@ -150,6 +150,12 @@ def helped(x):
             "write it in torch, or keep your own first.",
         ),
         (
+            "def double(x):\n    from inception_edu.layers import pair\n    return sum(pair(x))\n",
+            {},
+            "it imports from inception_edu, and your file stands alone: "
+            "write it in torch, or keep your own first.",
+        ),
+        (
             "double = lambda x: 2 * x\n",
             {},
             "its source was not found: define double with def or class, in one cell.",

@@ -1,10 +1,12 @@
 """What an answer is: nothing yet, a number in any of its forms, several, or a function of such."""
 
 import dis
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 
 DO_NOTHING = {"RESUME", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "NOP", "POP_TOP", "CACHE"}
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # commas between groups of three digits
 
 
 def unattempted(answer: object) -> bool:
@@ -28,7 +30,7 @@ def number(value: object) -> float | None:
     """The value of a number of Python, numpy or torch, or of a text like "1,024" or "13 %"; None
     for anything else, nan among it."""
     if isinstance(value, str):
-        value = value.replace(",", "").replace("_", "").rstrip("% ")
+        value = THOUSANDS.sub("", value).replace("_", "").rstrip("% ")
     if isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool"):
         return None
     try:

@@ -131,6 +131,8 @@ def _other_weights(answer: nn.Module, reference: nn.Module) -> str | None:
         return None
     count, right = (sum(math.prod(s) for s in shapes) for shapes in (mine, theirs))
     said = [f"it has {count:,} parameters, expected {right:,}"]
+    if count == right:
+        said = [f"its {count:,} parameters are as many as expected, but in other shapes"]
     said += [f"weights of shape {shape} are not expected" for shape in extra[:1]]
     said += [f"weights of shape {shape} are missing" for shape in missing[:1]]
     return "; ".join(said)

@@ -9,6 +9,7 @@ from types import FunctionType, ModuleType
 
 HEAD_NAMES = {"torch", "nn", "F"}  # the file imports them
 OURS = __name__.partition(".")[0]
+ALONE = "your file stands alone: write it in torch, or keep your own first"
 
 
 class Refused(Exception):
@@ -35,6 +36,8 @@ class Parts:
         """Take what a cell binds to a name, after what that leans on."""
         self.definitions[name] = ""  # so that what calls itself is not taken twice
         bound = bindings(cell)
+        if OURS in inner_imports(bound[name]):
+            raise Refused(f"it imports from {OURS}, and {ALONE}")
         for used in free_names(bound[name], names):
             if used in self.definitions:
                 continue
@@ -53,8 +56,7 @@ class Parts:
         if is_table(value):
             self._take_table(name, value)
         elif home.partition(".")[0] == OURS:
-            why = "your file stands alone: write it in torch, or keep your own first"
-            raise Refused(f"it uses {name} of {OURS}, and {why}")
+            raise Refused(f"it uses {name} of {OURS}, and {ALONE}")
         elif not line:
             raise Refused(f"it leans on {name}, which another cell made: move {name} into this one")
         else:
@@ -87,6 +89,17 @@ def bindings(text: str) -> dict[str, ast.stmt]:
         for target in getattr(node, "targets", [getattr(node, "target", None)]):
             if isinstance(target, ast.Name):
                 found[target.id] = node
+    return found
+
+
+def inner_imports(definition: ast.stmt) -> set[str]:
+    """The packages that a definition imports from inside of itself."""
+    found = set()
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
     return found
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from inception_edu.exercises import Exercise
-from inception_edu.exercises.judging import mistaken_for, other_network
-from inception_edu.lessons.lesson_00.loops import check_train
+from inception_edu.exercises.judging import calls, mistaken_for, other_network, same
+from inception_edu.lessons.lesson_00.loops import Train, attempt, check_train, tasks
 from inception_edu.training import train
 
 SHAPES = (3, 1, 28, 28), (1, 1, 28, 28), (5, 1, 28, 28)
@@ -38,7 +38,17 @@ def check_network(network: nn.Module) -> str | None:
         if why := other_network(network, linear, shape):
             known = mistaken_for(network, MISTAKES, shape)
             return known or why
+    x = torch.randn(SHAPES[2])
+    if not same(network.train()(x), network.eval()(x)):
+        return "while it trains it puts out something else: it is to be one linear layer alone"
     return None
+
+
+def check_own_train(answer: Train) -> str | None:
+    """`train(model, batches, lr)` is a loop of one's own, and trains as an independent one does."""
+    if calls(lambda: attempt(answer, tasks()[0]), train):
+        return "it calls the package's train: write the loop yourself"
+    return check_train(answer)
 
 
 def first_network() -> nn.Sequential:
@@ -49,4 +59,4 @@ def first_network() -> nn.Sequential:
 
 
 exercise_1 = Exercise("1", check_network, ours=first_network())
-exercise_2 = Exercise("2", check_train, lesson="00", keep="train", ours=train)
+exercise_2 = Exercise("2", check_own_train, lesson="00", keep="train", ours=train)

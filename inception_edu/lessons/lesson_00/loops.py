@@ -85,7 +85,7 @@ def learn(
     batches: Sequence[Batch],
     *,
     training: bool = True,
-    adds_up: bool = False,
+    momentum: float = 0.0,
     loss: Callable[[Tensor, Tensor], Tensor] = mean_loss,
     sign: float = 1.0,
 ) -> tuple[Weights, list[float]]:
@@ -97,8 +97,7 @@ def learn(
     for x, labels in batches:
         now = loss(functional_call(model, {**weights, **buffers}, (x,)), labels)
         found = torch.autograd.grad(now, list(weights.values()))
-        kept = total if adds_up else dict.fromkeys(total, 0.0)
-        total = {name: kept[name] + g for name, g in zip(weights, found, strict=True)}
+        total = {name: momentum * total[name] + g for name, g in zip(weights, found, strict=True)}
         weights = {
             name: (w - sign * task.lr * total[name]).detach().requires_grad_()
             for name, w in weights.items()
@@ -125,7 +124,8 @@ def mistakes(task: Task) -> dict[str, Weights]:
 
     made = {
         "the gradients of earlier batches add up: forget them with zero_grad() before "
-        "backward()": learn(task, every, adds_up=True),
+        "backward()": learn(task, every, momentum=1.0),
+        "SGD has a momentum of 0.9, expected none": learn(task, every, momentum=0.9),
         "model.train() is missing: the network learned in evaluation mode": learn(
             task, every, training=False
         ),
@@ -166,7 +166,7 @@ def _other_weights(train: Train, task: Task, tried: Tried) -> str:
         if not tried.gradients:
             return f"{said}, and no gradients were computed: loss.backward() is missing"
         return f"{said}, though gradients were computed: step() must come right after backward()"
-    said = f"after {n} batches {rate} the weights are others than those of an independent loop"
+    said = f"after {n} batches {rate} the weights differ from those of an independent loop"
     for why, weights in mistakes(task).items():
         if alike(tried.weights, weights):
             return f"{said}; {why}"
@@ -175,7 +175,10 @@ def _other_weights(train: Train, task: Task, tried: Tried) -> str:
     one = task.batches[:1]
     if alike(attempt(train, task, batches=one).weights, learn(task, one)[0]):
         return f"{said}; after the first batch they are right, so a later step takes something else"
-    return f"{said}, after the first batch already: w - lr * gradient of the mean cross-entropy"
+    return (
+        f"{said}, already after the first batch: each weight w is to become w - lr * g, where g is "
+        "the gradient of the mean cross-entropy"
+    )
 
 
 def _other_losses(tried: Tried, task: Task, right: tuple[Weights, list[float]]) -> str | None:

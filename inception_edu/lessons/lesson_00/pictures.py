@@ -14,6 +14,7 @@ from inception_edu.data import Dataset, Split
 from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture, running_mean
 from inception_edu.training import pick_device, pick_precision
+from inception_edu.training.devices import cpu_threads
 
 GOOGLENET = 1.582671872  # billion MACs for a photo of 224 x 224 pixels
 TOPS = "T-shirt/top", "Pullover", "Dress", "Coat", "Shirt"  # what is worn above the hips
@@ -164,20 +165,23 @@ def _words_confusion(confused: Confused) -> str:
 
 
 def gmacs_per_second(dtype: torch.dtype) -> float:
-    """Billion MACs a second that block 3a's 3x3 convolution does here, on 16 images."""
-    c_in, c_out, k, side, n = 96, 128, 3, 28, 16
-    place = dict(dtype=dtype, device=pick_device())
+    """Billion MACs a second that block 3a's 3x3 convolution does here: for 16 images on a GPU, else
+    for one image on one core, which others disturb least."""
+    c_in, c_out, k, side, device = 96, 128, 3, 28, pick_device()
+    place, n = dict(dtype=dtype, device=device), 1 if device.type == "cpu" else 16
     layer = nn.Conv2d(c_in, c_out, k, padding=k // 2, bias=False, **place)
-    ms = milliseconds(layer, torch.rand(n, c_in, side, side, **place))
+    with torch.no_grad(), cpu_threads(1):
+        ms = milliseconds(layer, torch.rand(n, c_in, side, side, **place), repeats=100)
     return n * conv_cost(c_in, c_out, k, side).macs / ms / 1e6
 
 
 def machine() -> Table:
     """Device, cores, speed in both precisions, and the precision that training will use."""
     device = pick_device()
+    where = " on one core" if device.type == "cpu" else ""
     speeds = {name: gmacs_per_second(getattr(torch, name)) for name in ("float32", "bfloat16")}
     rows = [("this machine", ""), ("device", device), ("CPU cores", os.cpu_count())]
-    rows += [(f"{name}, GMAC/s", f"{speed:.0f}") for name, speed in speeds.items()]
+    rows += [(f"{name}, GMAC/s{where}", f"{speed:.0f}") for name, speed in speeds.items()]
     photos = speeds["float32"] / GOOGLENET
-    rows += [("photos a second through GoogLeNet at that speed, in float32", f"{photos:.0f}")]
+    rows += [("photos a second through GoogLeNet at that float32 speed", f"{photos:.0f}")]
     return Table([*rows, ("training will use", pick_precision(device))])

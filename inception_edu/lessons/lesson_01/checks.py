@@ -112,8 +112,8 @@ def equal(found: float, right: float) -> bool:
 
 
 def shown(pair: tuple[float, float]) -> str:
-    """Two counts in brackets."""
-    return f"({', '.join(f'{value:,.10g}' for value in pair)})"
+    """Two counts in words."""
+    return "{:,.10g} parameters and {:,.10g} MACs".format(*pair)
 
 
 def reasons(shapes: list[Shape], answers: list, rights: list) -> list[str]:

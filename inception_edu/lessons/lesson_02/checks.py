@@ -21,15 +21,14 @@ KERNELS = {"branch1x1": 1, "branch3x3": 3, "branch5x5": 5, "branch_pool": 3}
 BUDGET = 150_000_000
 
 
-# Exercise 1: paddings
-
-
 def check_padding(k: int, pool: bool) -> Callable[[object], str | None]:
     """The check of the padding of a k x k convolution or max pool that is to keep h and w."""
 
     def check(answer: object) -> str | None:
         sides = set(numbers(answer, 2) or ())
         padding = whole(sides.pop() if len(sides) == 1 else answer)  # (1, 1) says 1, too
+        if isinstance(answer, str) and answer in ("same", "valid"):
+            return f"give the padding in pixels a side, as a number, instead of {answer!r}"
         if padding is None or padding < 0:
             return f"a padding is a whole number of pixels, from 0, got {str(answer)[:40]!r}"
         if pool and padding > k // 2:
@@ -60,11 +59,11 @@ class Block(nn.Module):
         between: bool = True,
         after: bool = True,
         project_first: bool = False,
-        average: bool = False,
+        pool: Callable[..., Tensor] = max_pool2d,
         order: tuple[int, ...] = (0, 1, 2, 3),
     ) -> None:
         super().__init__()
-        self.between, self.after, self.average, self.order = between, after, average, order
+        self.between, self.after, self.pool, self.order = between, after, pool, order
         self.project_first = project_first
         widths = [(c_in, row.n1x1, 1), (c_in, row.n3x3_reduce, 1), (row.n3x3_reduce, row.n3x3, 3)]
         widths += [(c_in, row.n5x5_reduce, 1), (row.n5x5_reduce, row.n5x5, k5)]
@@ -81,13 +80,12 @@ class Block(nn.Module):
             x = self.norms[i](self.convs[i](x))
             return x.relu() if relu else x
 
-        pool = avg_pool2d if self.average else max_pool2d
         three, five = (layer(i, x, self.between) for i in (1, 3))
-        pooled = x if self.project_first else pool(x, 3, 1, 1)
+        pooled = x if self.project_first else self.pool(x, 3, 1, 1)
         last = [(0, x), (2, three), (4, five), (5, pooled)]
         parts = [layer(i, x, self.after) for i, x in last]
         if self.project_first:
-            parts[3] = pool(parts[3], 3, 1, 1)
+            parts[3] = self.pool(parts[3], 3, 1, 1)
         return torch.cat([parts[i] for i in self.order], dim=1)
 
 
@@ -96,7 +94,8 @@ MISTAKES = {  # what is said of each: how the block above makes it
     "the ReLU after each branch is missing": dict(after=False),
     "there is no ReLU at all": dict(between=False, after=False),
     "the pool projection stands before the pool; it belongs behind it": dict(project_first=True),
-    "the pool takes means; [G] takes a max pool": dict(average=True),
+    "the pool takes means; [G] takes a max pool": dict(pool=avg_pool2d),
+    "the max pool is missing before the pool projection": dict(pool=lambda x, *window: x),
 }
 ORDERS = [order for order in permutations(range(4)) if order != (0, 1, 2, 3)]
 
@@ -115,6 +114,9 @@ def check_inception(build: Callable[..., nn.Module]) -> str | None:
         told = f"norm={norm}, k5={k5}"
         if isinstance(out := run(block, shape), str):
             return out
+        norms = sum(isinstance(layer, _BatchNorm) for layer in block.modules())
+        if norms and not norm:
+            return f"with norm=False it still has {norms} batch norms: hand norm to every conv"
         right = partial(Block, c_in, row, **given)
         if why := other_network(block, right, shape):
             named = why_not(block, right, shape) if "right shapes" in why else None
@@ -154,8 +156,11 @@ def run(block: nn.Module, shape: tuple[int, int, int, int]) -> Tensor | str:
     try:
         out = block.float().eval()(torch.randn(shape))
     except (ValueError, RuntimeError) as error:
-        if "branches can be joined" in str(error) or "Sizes of tensors must match" in str(error):
-            return f"{error}. A k x k layer at stride 1 keeps h and w with padding (k - 1) / 2"
+        said = str(error).rstrip(".")
+        if "Sizes of tensors must match except in dimension" in said and "dimension 1" not in said:
+            return f"{said}; channels are dimension 1, so join with dim=1"
+        if "branches can be joined" in said or "Sizes of tensors must match" in said:
+            return f"{said}; a k x k layer at stride 1 keeps h and w with padding (k - 1) / 2"
         raise
     if not isinstance(out, Tensor):
         return f"its forward must return a tensor, got {str(out)[:60]!r}"

@@ -37,9 +37,14 @@ def _draw_sizes(fig: Figure, coats: dict[int, Tensor]) -> None:
         ax.set(title=f"{side} pixels: 5x5 is {25 / side**2:.0%}", xticks=[], yticks=[])
 
 
+def label(branch: str) -> str:
+    """What people call a branch: "1x1" for branch1x1, "pool" for branch_pool."""
+    return branch.removeprefix("branch").removeprefix("_")
+
+
 def show_fields(sides: dict[str, int], image: Tensor) -> Picture:
     """The windows of block 3a's branches over one image, (1, 28, 28), and what is in them."""
-    told = "pixels seen: " + ", ".join(f"{name} {n}x{n}" for name, n in sides.items())
+    told = "pixels seen: " + ", ".join(f"{label(name)} {n}x{n}" for name, n in sides.items())
     return Picture(_draw_fields, (sides, image[0]), lambda _: told, size=(9, 4.8))
 
 
@@ -53,7 +58,7 @@ def _draw_fields(fig: Figure, data: tuple[dict[str, int], Tensor]) -> None:
         whole.add_patch(Rectangle((X - n / 2, Y - n / 2), n, n, color=COLOURS[name], **style))
         ax.imshow(image[Y - half : Y + half + 1, X - half : X + half + 1], vmin=0, vmax=255)
         ax.set(xticks=[], yticks=[])
-        ax.set_title(f"{name}: {n} px", color=COLOURS[name], fontsize=13)
+        ax.set_title(f"{label(name)}: {n} px", color=COLOURS[name], fontsize=13)
 
 
 def show_explosion(steps: list[tuple[int, int]]) -> Picture:

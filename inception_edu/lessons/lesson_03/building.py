@@ -123,9 +123,9 @@ def other_part(name: str, part: Part, ours: Part) -> str | None:
         said += [f"should have {_words(missing[0])}"] * bool(missing)
         return f"row {name} {' and '.join(said)}"
     if part.norms != ours.norms:
-        return f"row {name} has {part.norms} batch norms, expected {ours.norms}"
+        return f"batch norms in row {name}: {part.norms}, expected {ours.norms}"
     if part.biases != ours.biases:
-        return f"row {name} has biases in {part.biases} layers, expected {ours.biases}"
+        return f"layers with a bias in row {name}: {part.biases}, expected {ours.biases}"
     if part.window != ours.window:
         return f"row {name} pools windows of {part.window}, expected {ours.window}"
     if part.output != ours.output:

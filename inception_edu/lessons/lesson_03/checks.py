@@ -23,17 +23,19 @@ GRIDS = ((7, 1024, 1000), (5, 96, 10), (9, 640, 37), (3, 130, 2))  # side, chann
 
 def check_head_weights(answer: Callable[..., object]) -> str | None:
     """`head_weights(side, channels, classes)` gives the weights of both heads, biases left out."""
-    for grid in GRIDS:
+    said = [answer(*grid) for grid in GRIDS]
+    pairs = [numbers(two, 2) for two in said]
+    if None in pairs:
+        return f"return two numbers, (connected, pooled), got {str(said[pairs.index(None)])[:60]}"
+    for pair, grid in zip(pairs, GRIDS, strict=True):
         side, channels, classes = grid
         right = side * side * channels * classes, channels * classes
-        said = answer(*grid)
-        pair = numbers(said, 2)
-        if pair is None:
-            return f"return two numbers, (connected, pooled), got {str(said)[:60]}"
         if tuple(pair) != right:
             where = "for side={}, channels={}, classes={}".format(*grid)
-            told = "{:.12g} and {:.12g}".format(*pair)
-            return f"{where} you say {told}, expected {right[0]} and {right[1]}; {why(pair, grid)}"
+            told = "you say {:,.12g} and {:,.12g}, expected {:,} and {:,}".format(*pair, *right)
+            fixed = all(pair == other for other in pairs)
+            reason = "your answer is the same for every grid" if fixed else why(pair, grid)
+            return f"{where} {told}; {reason}"
     return None
 
 
@@ -74,7 +76,7 @@ def check_same_network(answer: Callable[[nn.Module], nn.Module]) -> str | None:
             right = given(x)
         try:
             network = answer(given)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             if why := misfit(str(error)):
                 return why
             raise
@@ -85,14 +87,22 @@ def check_same_network(answer: Callable[[nn.Module], nn.Module]) -> str | None:
 
 def misfit(error: str) -> str:
     """What an error says of weights that do not fit; "" for one about something else."""
+    if error.startswith("zip() argument"):
+        return (
+            "the two networks have different numbers of tensors: torchvision's has batch norm, "
+            "so build yours with norm=True and no other layers"
+        )
     if "size mismatch" not in error and "must match the size" not in error:
         return ""
     line = next((row.strip() for row in error.splitlines() if "mismatch" in row), error)
     kernel = "3, 3]" in line and "5, 5]" in line
-    advice = (
-        "the argument k5 is the kernel of that branch" if kernel else "compare both state_dicts"
-    )
-    return f"the weights do not fit: {line} ({advice})"
+    advice = "the argument k5 is the kernel of that branch"
+    if not kernel:
+        advice = (
+            "compare the two state_dicts; if your classes declare their layers in another order "
+            "than Table 1's, pair the tensors by their names"
+        )
+    return f"the weights do not fit: {line.rstrip('. ')}; {advice}"
 
 
 def other_answer(network: nn.Module, given: nn.Module, x: Tensor, right: Tensor) -> str | None:

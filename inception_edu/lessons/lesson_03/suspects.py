@@ -35,16 +35,12 @@ def check_suspects(answer: object) -> str | None:
     for given, name in zip(names, plain, strict=True):
         if name not in rows():
             return f"{str(given)!r} is no row with weights: those are {', '.join(rows())}"
-        if name == "4a":
-            return (
-                "4a is 0.8 % off in params and cut instead of rounded in ops: an odd rounding, or "
-                "204 of its 208 filters; that is too little to say that it cannot be right"
-            )
         if name not in suspects():
-            off = f"{rows()[name].off:+.1%} off, within {LIMIT:.0%}"
-            return f"row {name} is {off}: rounding of some kind"
+            off = f"{abs(rows()[name].off):.1%} away from the count at most"
+            return f"the printed numbers of row {name} are {off}, which is within {LIMIT:.0%}"
     if missing := len(suspects()) - len(set(plain)):
-        return f"these are right, but {missing} more cannot be: look at both columns of each row"
+        more = "one more is" if missing == 1 else f"{missing} more are"
+        return f"these are right, but {more} off by more: look at both columns of each row"
     return None
 
 
@@ -53,14 +49,21 @@ def sums() -> dict[str, float]:
     printed = {name: row.printed_weights for name, row in rows().items()}
     column, counted = sum(printed.values()), sum(row.weights for row in rows().values())
     known = {
-        "K taken as 1000; linear's 1000K are 1024 x 1000 weights": column * 1000 / M,
-        "the sum in K; give millions": column,
-        "the sum in weights; give millions": column * K,
-        "what [V3] says; add up what [G] prints": 5.0,
-        "the column as counted here; add up what is printed": counted * K / M,
-        "what the network has; what is printed adds up to less, two digits behind the point": 7.0,
+        "million comes out where K is 1000, but the linear layer's 1000K are 1024 x 1000 weights": (
+            column * 1000 / M
+        ),
+        "is the sum in K: give it in millions of weights": column,
+        "is the sum in weights: give it in millions": column * K,
+        "million is what [V3] says: add up what [G] prints": 5.0,
+        "million is the sum as counted here: add up what is printed": counted * K / M,
+        "million is the network's number of weights, rounded; what is printed adds up to a little "
+        "less: give two decimals": 7.0,
     }
-    return known | {f"the sum without {name}": (column - k) * K / M for name, k in printed.items()}
+    without = {
+        f"million is the sum without row {name}": (column - k) * K / M
+        for name, k in printed.items()
+    }
+    return known | without
 
 
 def check_column(answer: object) -> str | None:
@@ -72,5 +75,5 @@ def check_column(answer: object) -> str | None:
         return None
     for what, value in sums().items():
         if near(column, value, digits=3):
-            return f"{column:.12g} million is {what}"
+            return f"{column:,.12g} {what}"
     return f"{column:.12g} million is not what the printed K of all {len(rows())} rows add up to"
