@@ -326,7 +326,7 @@ def test_the_four_faults_are_told_by_letter(answer):
         (dict(A="labels shuffled"), "falls without a leap, but so slowly"),
         (dict(B="labels shuffled"), "B: It is not 'labels shuffled': training accuracy ends"),
         (dict(C="labels shuffled"), "above ln 10 = 2.3"),
-        (dict(D="rate too low"), "no rule is there to learn"),
+        (dict(D="rate too low"), "there is no rule to learn"),
         (dict(C="bad luck"), "C: It must be one of 'labels shuffled'"),
         (dict(C=3), "'rate too low', got 3"),
         (dict(B=...), "Right: A, C, D. Not attempted yet: B."),

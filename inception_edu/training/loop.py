@@ -27,8 +27,9 @@ def fit(
     device: str = "auto",
     watch: Callable[[History, bool], None] | None = None,
 ) -> History:
-    """Train `model` in place on `dataset.train`; it returns Outputs or plain logits.
+    """Train `model` in place on `dataset.train`, and return what happened, step by step.
 
+    The model takes images (n, c, h, w) and returns Outputs or plain logits (n, classes).
     `out` is a folder that gets last.pt and best.pt after every epoch; `resume=".../last.pt"` goes
     on from there to the very weights and history of a run that was never interrupted.
     `watch(history, done)` is called every few steps and at the end; None prints progress. Parts in
@@ -60,7 +61,7 @@ def fit(
 
 
 def silent(history: History, done: bool) -> None:
-    """What `fit` should call, to show nothing."""
+    """Shows nothing: for the argument `watch` of `fit`."""
 
 
 def print_progress(history: History, done: bool) -> None:
