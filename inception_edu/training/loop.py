@@ -27,9 +27,8 @@ def fit(
     device: str = "auto",
     watch: Callable[[History, bool], None] | None = None,
 ) -> History:
-    """Train `model` in place on `dataset.train`, and return what happened, step by step.
+    """Train `model`, (n, c, h, w) -> Outputs or logits (n, classes), in place on `dataset.train`.
 
-    The model takes images (n, c, h, w) and returns Outputs or plain logits (n, classes).
     `out` is a folder that gets last.pt and best.pt after every epoch; `resume=".../last.pt"` goes
     on from there to the very weights and history of a run that was never interrupted.
     `watch(history, done)` is called every few steps and at the end; None prints progress. Parts in
