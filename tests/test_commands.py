@@ -447,7 +447,7 @@ def test_train_on_a_folder_tells_its_parts_and_what_was_skipped(parts, tmp_path,
     assert "reading the photos" in lines[0] and "16 pixels" in lines[0]
     assert lines[1] == "photos of 2 classes: 63 train, 16 valid, 0 test"
     assert lines[2].startswith("left out: ") and lines[2].endswith(" is empty")
-    assert lines[3].startswith("9 steps of 16 images") and "no test part" in lines[7]
+    assert lines[3].startswith("9 steps of 16 images") and "no test images" in lines[7]
     assert lines[8].startswith("1 of the photos") and "skipped.txt" in lines[8]
     assert (out / "skipped.txt").read_text().count("is empty") == 1
     assert len(list(out.iterdir())) == 5
@@ -644,7 +644,7 @@ def test_two_processes_train_on_a_folder_and_tell_once_what_could_not_be_read(pa
     more = "--no-aux --batch-size 20 --weight-decay 0"
     done = torchrun("-m", "inception_edu", *photo_words(parts, tmp_path / "run", more))
     assert done.returncode == 0, done.stderr
-    for once in ("left out: ", "\nepoch 3,", "no test part", "best.pt, last.pt"):
+    for once in ("left out: ", "\nepoch 3,", "no test images", "best.pt, last.pt"):
         assert done.stdout.count(once) == 1, done.stdout
     assert History.load(tmp_path / "run/history.json").step == 9
     assert (tmp_path / "run/skipped.txt").read_text().count("is empty") == 1

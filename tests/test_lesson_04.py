@@ -29,6 +29,7 @@ from inception_edu.lessons.lesson_04.gradients import CASES, Case, Pull
 from inception_edu.lessons.lesson_04.runs import HEADS, SETTINGS, STARTS, Setting
 from inception_edu.lessons.studies import saved
 from inception_edu.losses import head_logits, head_losses, loss_with_aux
+from inception_edu.network import Outputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -138,6 +139,19 @@ class Normed(Head):
         return self.norm(x).relu()
 
 
+class Mixing(nn.Linear):
+    """A 1x1 convolution by a linear layer, whose weights have another shape."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def linear_as_1x1(c_in, num_classes, width=1.0):
+    head = Head(c_in, num_classes, width)
+    head.reduce = Mixing(c_in, head.reduce.out_channels)
+    return head
+
+
 PAPERS = "AuxHead(24, 10, width=0.125) on a 14x14 grid: "
 NO_SOFTMAX = "return logits, for the loss has its own"
 
@@ -145,6 +159,11 @@ NO_SOFTMAX = "return logits, for the loss has its own"
 @pytest.mark.parametrize(
     ("build", "said"),
     [
+        (
+            linear_as_1x1,
+            PAPERS + "it has 34,586 parameters, as expected, but not in the expected shapes; "
+            "weights of shape (16, 24) are not expected",
+        ),
         (
             but(pool=lambda self, x: F.adaptive_avg_pool2d(x, 4)),
             PAPERS
@@ -346,6 +365,11 @@ def test_wrong_losses_are_told_apart(aux_part, said):
     assert state == NOT_YET and said in told
 
 
+def softened(outputs):
+    aux = {name: logits.softmax(1) for name, logits in outputs.aux.items()}
+    return Outputs(logits=outputs.logits.softmax(1), aux=aux)
+
+
 @pytest.mark.parametrize(
     ("loss", "said"),
     [
@@ -358,6 +382,11 @@ def test_wrong_losses_are_told_apart(aux_part, said):
             "the main head has weight 1",
         ),
         (lambda o, y: 0.3 * sum(heads_of(o, y)), "the main head is not counted"),
+        (
+            lambda o, y: cross_entropy(o.logits + 0.3 * sum(o.aux.values()), y),
+            "add up the heads' losses, not their logits",
+        ),
+        (lambda o, y: by_a_loop(softened(o), y), "no softmax stands before it"),
         (lambda o, y: by_a_loop(o, y) * len(y), "In training it returns"),
         (lambda o, y: by_a_loop(o, torch.zeros_like(y)), "In training it returns"),
         (lambda o, y: o, "it returns 'Outputs"),
@@ -453,7 +482,7 @@ def fails(network):
         (reads_the_settings, "It passes on a network in which aux1 reads 4b"),
         (looks_at_the_heads, "It passes on a network in which aux1 reads 4b"),
         (fails, "in which aux1 does ignore 4b (always)"),
-        (lambda n: True, "It passes on a network"),
+        (lambda n: True, "aux1 reads 4b: a test fails by assert; what it returns is not looked at"),
         (lambda n: by_hooks(n), "outputs have swapped names"),
         (lambda n: roughly(n), "nine parts of 4a and one of 4b"),
         (lambda n: n.body["4b"], "It raised"),
@@ -848,7 +877,7 @@ def test_the_race_is_drawn_with_a_line_for_every_run_and_their_mean():
     assert [len(ax.lines) for ax in fig.axes] == [2 * (3 + 1) + 1] * 2
     assert list(fig.axes[0].lines[3].get_xdata()) == [1.5, 4.5, 7.5]
     assert list(fig.axes[0].lines[3].get_ydata()) == pytest.approx([2.3, 2.3, 1.9])
-    assert fig.axes[1].get_title("left") == "Kaiming: +4.0 points"
+    assert fig.axes[1].get_title("left") == "Kaiming: +4.0 (+4.0 to +4.0) points"
     assert "Kaiming, no norm: with heads +4.0 (+4.0 to +4.0) points" in (
         aux_race.show_race(study).words
     )
@@ -904,7 +933,7 @@ def test_the_curves_and_intervals_are_those_of_the_study():
     left, right = render(early_late._draw_curves, study, (10, 3.6)).axes
     assert list(right.lines[1].get_ydata()) == pytest.approx([50.5, 70.5, 82.5])
     assert left.get_title("left") == "Training images: 100 % without heads"
-    assert right.get_title("left") == "New images: +0.0 early, +2.0 late"
+    assert right.get_title("left") == "Heads: +0.0 early, +2.0 late"
     (ax,) = render(early_late._draw_changes, study, (10, 4.8)).axes
     assert len(ax.lines) == 2 * 18 + 1
     assert "both, batch norm and dropout: 60: 50.5, 120: 70.5, 180: 82.5" in (

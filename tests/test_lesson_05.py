@@ -1,3 +1,4 @@
+import copy
 import json
 import math
 import random
@@ -102,6 +103,10 @@ def through(step, steps, peak, up=0.25):
         (lambda s, n, p: through(s - 0.5, n, p, 0.5), "the warm-up takes half of the run"),
         (lambda s, n, p: through(s - 0.5, n, 1), "peak is ignored"),
         (lambda s, n, p: p, "it is the peak at every step"),
+        (
+            lambda s, n, p: p * max(4 * (s - 0.5) / n, (n - s + 0.5) / n / 0.75),
+            "of the two lines take the lower one",
+        ),
         (lambda s, n, p: through(s - 0.5, 200, p), "with done = (step - 0.5) / steps"),
         (lambda s, n, p: through(min(s, 30) - 0.5, n, p), "with done = (step - 0.5) / steps"),
         (lambda s, n, p: [p], "expected one number"),
@@ -205,6 +210,21 @@ def save_nothing(path, model, optimiser, batches, step):
     kept.update(model=model.state_dict(), step=step)
 
 
+def keep_in_memory(path, model, optimiser, batches, step):
+    parts = dict(m=model.state_dict(), o=optimiser.state_dict(), b=batches.state_dict())
+    kept["all"] = copy.deepcopy(parts), torch.get_rng_state(), step
+    torch.save({}, path)
+
+
+def resume_from_memory(path, model, optimiser, batches):
+    parts, random, step = copy.deepcopy(kept["all"])
+    model.load_state_dict(parts["m"])
+    optimiser.load_state_dict(parts["o"])
+    batches.load_state_dict(parts["b"])
+    torch.set_rng_state(random)
+    return step
+
+
 def save_in_evaluation_mode(path, model, *others):
     torch.rand(1)
     save(path, model, *others)
@@ -243,6 +263,7 @@ kept = {}
     [
         ((save_whole, forgetting()), "The file holds a pickled object, as torch.save(model)"),
         ((save_nothing, lambda *given: kept["step"]), "Save wrote no file at the path"),
+        ((keep_in_memory, resume_from_memory), "It raised RuntimeError"),
         ((save_as_json, forgetting()), "Torch.load cannot read the file that save wrote"),
         ((save_in_evaluation_mode, forgetting()), "After save the training goes on otherwise"),
         ((save, lambda *given: forgetting()(*given) + 1), "return step as saved"),
@@ -306,7 +327,7 @@ def test_the_four_faults_are_told_by_letter(answer):
         (dict(A="labels shuffled"), "falls without a leap, but so slowly"),
         (dict(B="labels shuffled"), "B: It is not 'labels shuffled': training accuracy ends"),
         (dict(C="labels shuffled"), "above ln 10 = 2.3"),
-        (dict(D="rate too low"), "no rule is there to learn"),
+        (dict(D="rate too low"), "there is no rule to learn"),
         (dict(C="bad luck"), "C: It must be one of 'labels shuffled'"),
         (dict(C=3), "'rate too low', got 3"),
         (dict(B=...), "Right: A, C, D. Not attempted yet: B."),
@@ -404,8 +425,8 @@ def test_the_test_score_of_the_best_on_validation_is_honest_in_any_make(report):
 @pytest.mark.parametrize(
     ("report", "said"),
     [
-        (lambda valid, test: test.max(), "so the test set has chosen: this is selection bias"),
-        (lambda valid, test: valid.max(), "the validation score that has chosen"),
+        (lambda valid, test: test.max(), "chosen by the test images: this is selection bias"),
+        (lambda valid, test: valid.max(), "the best validation score; report the test score"),
         (lambda valid, test: test.mean(), "mean over all candidates"),
         (lambda valid, test: test[valid.argmin()], "worst on validation"),
         (lambda valid, test: valid.argmax(), "the place of the candidate"),

@@ -118,6 +118,15 @@ def half_detached(logits, labels, eps):
     return (1 - eps) * cross_entropy(logits, labels) + eps * uniform
 
 
+def test_a_form_that_is_another_one_under_its_name_is_no_form_of_its_own():
+    def mixed_targets(logits, labels, eps):
+        return mixed(logits, labels, eps)
+
+    state, why = checks.exercise_1.judge(mixed_targets, mixed_targets, kl)
+    assert state == "not right yet" and "two_terms: It runs mixed_targets: write this form" in why
+    assert why.startswith("Right: mixed_targets, kl_and_entropy.")
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -276,7 +285,10 @@ def test_a_test_that_finds_too_little_or_too_much_is_told_what(faulty, said):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ((image_by_image, ("B", "D"), really), "in the other order: which is right in the mean?"),
+        (
+            (image_by_image, ("B", "D"), really),
+            "in the other order: one alone is right in the mean",
+        ),
         ((image_by_image, ("A", "D"), really), "not the two faulty ones"),
         ((image_by_image, (..., "B"), really), "name both suspects"),
         ((image_by_image, "D", really), "name two of A, B, C, D, got 'D'"),
@@ -684,8 +696,16 @@ def test_the_table_has_means_differences_and_verdicts_of_both_regimes(study):
 def test_the_seeds_that_a_gain_needs_come_from_how_differences_scatter(study):
     _, once, _ = regimes.needed(0.2).rows
     changes = [0.1, -1.0, 0.0]
-    n = math.ceil((1.96 * statistics.stdev(changes) / 0.2) ** 2)
-    assert once[0] == ONCE and once[-1] == str(n) and int(regimes.needed(0.4).rows[1][-1]) < n
+    n, few = int(once[-1]), int(regimes.needed(2.0).rows[1][-1])
+    half = [regimes.quantile(k - 1) * statistics.stdev(changes) / k**0.5 for k in (n - 1, n)]
+    assert once[0] == ONCE and half[1] <= 0.2 < half[0] and few < n
+
+
+@pytest.mark.parametrize(
+    ("freedom", "right"), [(2, 4.303), (4, 2.776), (10, 2.228), (29, 2.045), (60, 2.000)]
+)
+def test_the_quantile_of_students_t_distribution_is_that_of_printed_tables(freedom, right):
+    assert regimes.quantile(freedom) == pytest.approx(right, abs=3e-3)
 
 
 def test_reliability_leaves_out_bins_with_few_images_and_keeps_one_colour_for_each_eps(study):

@@ -249,7 +249,7 @@ def test_batches_are_all_whole_where_the_images_do_not_divide():
 
 def test_small_batches_of_few_images_are_told():
     few, batch = run(data=dataset(20), batch_size=None)[1], run()[1]
-    assert few.batch_size == 8 and "batches of 8, for images are few" in str(few)
+    assert few.batch_size == 8 and "batches of 8, since images are few" in str(few)
     assert "few" not in str(batch)
 
 

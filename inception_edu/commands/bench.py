@@ -1,5 +1,5 @@
-"""How fast this machine trains and infers here: beside what everyone writes, and beside others that
-want its cores. What is compared takes turns, so that a slow moment of the machine meets both sides.
+"""How fast this machine trains and classifies: compared with the usual loop, alone and beside other
+processes. What is compared takes turns, so that a slow moment of the machine meets both sides.
 """
 
 import argparse

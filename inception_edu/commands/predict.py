@@ -1,5 +1,5 @@
-"""Tell what photos show, with a network that `train` left. Photos that cannot be read are named,
-the others predicted, and the exit code is 1."""
+"""Tell what photos show, by a network that `train` saved. Photos that cannot be read are named, the
+others are classified, and the exit code is 1."""
 
 import argparse
 import csv
@@ -23,7 +23,7 @@ Best = list[tuple[str, float]]  # a photo's classes and probabilities, the most 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("photos", metavar="PHOTO", nargs="+", help="photos, folders of them, or *.jpg")
-    add("--checkpoint", required=True, help="what `train` left, as in runs/a/best.pt")
+    add("--checkpoint", required=True, help="a checkpoint that `train` saved, as in runs/a/best.pt")
     add("--top", type=int, default=5, help="classes to tell of each photo (%(default)s)")
     tables = parser.add_mutually_exclusive_group()
     tables.add_argument("--csv", help="write the table to this file")

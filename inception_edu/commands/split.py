@@ -12,8 +12,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("photos", metavar="PHOTOS", help="a folder with one folder per class")
     add("out", metavar="OUT", help="a new folder")
-    add("--valid", type=float, default=0.1, help="share of each class to validate (%(default)s)")
-    add("--test", type=float, default=0.0, help="share of each class to test (%(default)s)")
+    add(
+        "--valid",
+        type=float,
+        default=0.1,
+        help="fraction of each class for validation (%(default)s)",
+    )
+    add("--test", type=float, default=0.0, help="fraction of each class for testing (%(default)s)")
     add("--seed", type=int, default=0, help="another number, another split (%(default)s)")
     add("--link", action="store_true", help="link to the photos instead of copying them")
 

@@ -1,4 +1,4 @@
-"""Train a network; the best epoch on the validation part is tested once. Under torchrun
+"""Train a network; the epoch that is best on the validation images is tested once. Under torchrun
 (torchrun --nproc-per-node 2 -m inception_edu train ...) the processes share every batch: two
 of them compute just what one does in the two shares of its batch, batch norm and dropout
 included."""
@@ -46,7 +46,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "pixels, at most a tenth of the learning rate",
     )
     network_options(parser)
-    add("--limit", type=int, help="images to use, of train and valid together")
+    add("--limit", type=int, help="how many images to use for training and validation together")
     add("--valid", type=int, help="images held out to choose the epoch (5000; a folder's own)")
     add("--size", type=int, help="scale images to this many pixels a side (photos: the model's)")
     add("--out", help="folder for checkpoints, history and curves (runs/DATA-MODEL-SEED)")
@@ -63,8 +63,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 def recipe_options(parser: argparse.ArgumentParser) -> None:
     """An option for every field of a recipe; None leaves what the model or the recipe says."""
     folder = ", ".join(f"{name} {value}" for name, value in for_photos(10_000).items())
-    about = f"Left out, the model's own or the default; for photos {folder}, for few of them more "
-    about += "epochs and smaller batches; a learning rate that fits the batches."
+    about = "Where an option is left out, the model's own value or the default holds; for photos "
+    about += f"{folder}, with more epochs and smaller batches for few photos, and a learning rate "
+    about += "that fits the batches."
     group = parser.add_argument_group("recipe", about)
     kinds = get_type_hints(Recipe)
     for field in fields(Recipe):
@@ -141,7 +142,7 @@ def leave(history: History, network: Network, dataset, out: Path, args) -> None:
     if history.stopped:
         print(f"{history.stopped}; go on with the same command and --resume")
     elif dataset.test is None:
-        print("there is no test part; the validation part chose the epoch, so it flatters")
+        print("there are no test images; validation accuracy is too high, for it chose the epoch")
     else:
         network.load_state_dict(checkpoints.load(out / "best.pt")["weights"])
         result = evaluate(network, dataset.test, device=args.device)

@@ -1,4 +1,4 @@
-"""Training in the open: the loop, what it is told, what it leaves, and how good the result is."""
+"""Training in the open: the loop, its recipe, its history, and how good the network is."""
 
 from inception_edu.training.devices import pick_device, pick_precision
 from inception_edu.training.evaluation import Evaluation, evaluate

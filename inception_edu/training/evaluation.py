@@ -43,7 +43,7 @@ def evaluate(model: nn.Module, split: Split, *, device: str = "auto") -> Evaluat
     """
     target = devices.pick_device(device)
     if len(split) == 0:
-        raise ValueError("this part has 0 images; load the data set with a larger valid")
+        raise ValueError("there are 0 images to evaluate on; load the data set with a larger valid")
     layout = devices.MEMORY_FORMATS[devices.pick_memory_format(target)]
     size, networks = batch_size(split, target), SimpleQueue()
     starts = range(0, len(split), size)

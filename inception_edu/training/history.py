@@ -22,8 +22,8 @@ from inception_edu.training.recipe import BATCH_SIZE, Recipe
 class History:
     """The loss and accuracy of every step by head, and a row for every epoch.
 
-    Only what ends in `_seconds`, `images_per_second` and `command` differs between two runs of one
-    recipe on one machine. Seconds are of training alone, without validation.
+    Two runs of one recipe on one machine differ in `command`, in `images_per_second` and in what
+    ends in `_seconds`, and in nothing else. `elapsed_seconds` counts training, not validation.
     """
 
     recipe: Recipe
@@ -65,7 +65,7 @@ class History:
             words += [f"validation {self.rows[-1]['valid_accuracy']:.1%}"]
         words += [f"{self.elapsed_seconds:.0f} s", f"{self.images_per_second:,.0f} images/s"]
         if self.recipe.batch_size is None and self.batch_size < BATCH_SIZE:
-            words += [f"batches of {self.batch_size}, for images are few"]
+            words += [f"batches of {self.batch_size}, since images are few"]
         if self.one_share.startswith("the network"):  # device and batches speak for themselves
             words += [f"in one share: {self.one_share}"]
         return ", ".join(words) + (f"; stopped: {self.stopped}" if self.stopped else "")

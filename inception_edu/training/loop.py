@@ -27,7 +27,7 @@ def fit(
     device: str = "auto",
     watch: Callable[[History, bool], None] | None = None,
 ) -> History:
-    """Train `model` in place on `dataset.train`; it returns Outputs or plain logits.
+    """Train `model`, (n, c, h, w) -> Outputs or logits (n, classes), in place on `dataset.train`.
 
     `out` is a folder that gets last.pt and best.pt after every epoch; `resume=".../last.pt"` goes
     on from there to the very weights and history of a run that was never interrupted.
@@ -60,7 +60,7 @@ def fit(
 
 
 def silent(history: History, done: bool) -> None:
-    """What `fit` should call, to show nothing."""
+    """Shows nothing: for the argument `watch` of `fit`."""
 
 
 def print_progress(history: History, done: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a training run is told to do, as plain data."""
+"""The settings of a training run, as plain data."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -42,30 +42,30 @@ def setting(default: object, help: str, choices: tuple = (), **range: object) ->
 class Recipe:
     """Everything that decides how a network is trained; an error names a value out of range.
 
-    Few images, where neither batches nor length are given, are shown in batches that make at least
-    four an epoch, and as often as makes a hundred steps: nothing is learned in three.
+    Where neither the size of batches nor the length of the run is given and images are few, an
+    epoch has at least four batches and the run a hundred steps: in three, nothing is learned.
     """
 
-    epochs: int | None = setting(None, "passes over the images (3; more of few)", **COUNT)
+    epochs: int | None = setting(None, "passes over the images (3; more for few images)", **COUNT)
     steps: int | None = setting(None, "batches in all, instead of epochs", **COUNT)
-    batch_size: int | None = setting(None, "images in a batch (128; fewer of few)", **COUNT)
-    optimiser: str = setting("sgd", "with Nesterov's momentum; rmsprop is [V3]'s", OPTIMISERS)
-    lr: float = setting(0.2, "the highest learning rate", **POSITIVE)
-    schedule: str = setting("linear", "falls to 0, as cosine; exponential is [V3]'s", SCHEDULES)
+    batch_size: int | None = setting(None, "size of batches (128; smaller for few images)", **COUNT)
+    optimiser: str = setting("sgd", "sgd has Nesterov's momentum; rmsprop is [V3]'s", OPTIMISERS)
+    lr: float = setting(0.2, "the highest learning rate of the run", **POSITIVE)
+    schedule: str = setting("linear", "linear, cosine fall to 0; exponential is [V3]'s", SCHEDULES)
     warm_up: float = setting(0.25, "fraction of the run in which lr rises", **FRACTION)
-    momentum: float = setting(0.9, "of the gradients; adamw's first beta", **FRACTION)
-    epsilon: float = setting(1.0, "rmsprop: added to the root of the mean square", **POSITIVE)
-    clip: float | None = setting(None, "the gradient's norm at most (not clipped)", **POSITIVE)
-    average: float = setting(0.0, "of weights, evaluated; keeps this a step", **FRACTION)
-    weight_decay: float = setting(5e-4, "pull of every weight towards 0", **NOT_NEGATIVE)
-    label_smoothing: float = setting(0.0, "spread over all classes", **FRACTION)
-    aux_weight: float = setting(AUX_WEIGHT, "of each auxiliary head's loss", **NOT_NEGATIVE)
+    momentum: float = setting(0.9, "momentum; for adamw the first beta", **FRACTION)
+    epsilon: float = setting(1.0, "for rmsprop: added to the root of the mean square", **POSITIVE)
+    clip: float | None = setting(None, "highest norm of the gradient (not clipped)", **POSITIVE)
+    average: float = setting(0.0, "what an average of the weights keeps in each step", **FRACTION)
+    weight_decay: float = setting(5e-4, "how strongly weights are pulled to 0", **NOT_NEGATIVE)
+    label_smoothing: float = setting(0.0, "fraction of a label spread over all classes", **FRACTION)
+    aux_weight: float = setting(AUX_WEIGHT, "weight of each auxiliary head's loss", **NOT_NEGATIVE)
     shift: int = setting(2, "pixels by which images are moved at most; 0: not at all", low=0)
-    flip: bool = setting(True, "mirror half of the images; not for digits and text")
-    precision: str = setting("auto", "auto: what the hardware has units for", PRECISIONS)
+    flip: bool = setting(True, "mirror half of the images; switch off for digits and text")
+    precision: str = setting("auto", "auto: bfloat16 where the hardware has units", PRECISIONS)
     shares: int = setting(2, "parts of a batch that a CPU computes side by side", **COUNT)
     validate_every: int | None = setting(None, "steps between validations (an epoch)", **COUNT)
-    seed: int = setting(0, "of batches and dropout", low=0, high=2**63 - 1)
+    seed: int = setting(0, "random seed of batches and dropout", low=0, high=2**63 - 1)
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -84,11 +84,11 @@ class Recipe:
     def size_for(self, images: int) -> int:
         """The batch size for a training part of so many images."""
         if images == 0:
-            raise ValueError("the training part has 0 images; load the data set with more of them")
+            raise ValueError("there are 0 training images; load the data set with more of them")
         if self.batch_size is not None and self.batch_size > images:
             raise ValueError(
-                f"batch_size must be at most the {images} images of the training part, "
-                f"got {self.batch_size}; leave it out to take what there is"
+                f"batch_size must be at most the {images} images to train on, "
+                f"got {self.batch_size}; leave it out for a size that fits"
             )
         return self.batch_size or smaller_batches(BATCH_SIZE, images)
 
@@ -138,7 +138,7 @@ RMS_DECAY = 0.9  # of rmsprop's mean square ([V3] section 8)
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over the weights of the model that are not frozen."""
+    """The recipe's optimiser, for the weights of the model that are not frozen."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     how = dict(lr=recipe.lr, weight_decay=recipe.weight_decay)
     if recipe.optimiser == "adamw":

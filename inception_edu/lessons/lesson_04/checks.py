@@ -66,8 +66,17 @@ def check_loss(loss: Callable[[Outputs, Tensor], Tensor]) -> str | None:
 
 def mistake(loss: Callable[..., Tensor], heads: list[Tensor], labels: Tensor) -> str:
     """Which other loss a wrong one is, with all its gradients, as the end of a sentence."""
-    for weights, why in MISTAKES.items():
-        if other_function(loss, weighted(weights, labels), *heads) is None:
+    wrong = {why: weighted(weights, labels) for weights, why in MISTAKES.items()}
+    wrong |= {
+        "add up the heads' losses, not their logits": lambda main, one, two: cross_entropy(
+            main + 0.3 * (one + two), labels
+        ),
+        "cross-entropy takes logits: no softmax stands before it": lambda *all_heads: weighted(
+            RIGHT, labels
+        )(*(x.softmax(1) for x in all_heads)),
+    }
+    for why, other in wrong.items():
+        if other_function(loss, other, *heads) is None:
             return f"; {why}"
     return silent(loss, heads)
 
@@ -131,7 +140,10 @@ def check_test(test: Callable[[GoogLeNet], None]) -> str | None:
         torch.manual_seed(seed)
         if (error := complaint(test, Wired("4a", dropout=False))) is not None:
             said = f" ({error})" if str(error) else ""
-            return f"it fails on a right network, in which aux1 does ignore 4b{said}"
+            return (
+                f"it fails on a right network, in which aux1 does ignore 4b{said}: there, "
+                'outputs.aux["aux1"] stays as it was when 4b changes'
+            )
         torch.manual_seed(seed)
         if complaint(test, Wired("4a")) is not None:
             return (
@@ -142,10 +154,10 @@ def check_test(test: Callable[[GoogLeNet], None]) -> str | None:
         for depends_on, wrong in WRONG_NETWORKS.items():
             torch.manual_seed(seed)
             if complaint(test, Wired(depends_on)) is None:
-                return (
-                    f"it passes on a network in which {wrong}: change what 4b computes, and "
-                    'compare outputs.aux["aux1"] with before'
-                )
+                advice = 'change what 4b computes, and compare outputs.aux["aux1"] with before'
+                if test(Wired(depends_on).train()) is not None:
+                    advice = "a test fails by assert; what it returns is not looked at"
+                return f"it passes on a network in which {wrong}: {advice}"
     return None
 
 

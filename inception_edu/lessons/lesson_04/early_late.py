@@ -115,7 +115,7 @@ def _draw_curves(fig: Figure, study: Study) -> None:
     known = statistics.fmean(end("main_accuracy")(run) for run in study["runs"][NONE])
     left.set_title(f"Training images: {known:.0f} % without heads")
     early, late, _ = (change(study, QUESTIONS[0], moment).mean for moment in MOMENTS)
-    right.set_title(f"New images: {early:+.1f} early, {late:+.1f} late")
+    right.set_title(f"Heads: {early:+.1f} early, {late:+.1f} late")
     left.set(ylabel="training accuracy, %", xlabel="step")
     right.set(ylabel="validation accuracy, %", xlabel="step")
     fig.legend(

@@ -95,6 +95,8 @@ def _draw_losses(fig: Figure, means: dict[str, list[float]]) -> None:
     ends = " and ".join(f"{values[-1]:.2f} {heads}" for heads, values in means.items())
     ax.set_title(f"One run each: {ends}")
     ax.set(
-        xlabel=f"step; a point is the mean of {WINDOW}", ylabel="main head's loss", ylim=(0, None)
+        xlabel=f"step; a point is the mean of {WINDOW}",
+        ylabel="main head's loss\n(dotted: ln 10)",
+        ylim=(0, None),
     )
     ax.legend(frameon=False, loc="lower left")

@@ -97,7 +97,7 @@ def _draw_sweep(fig: Figure, study: Study) -> None:
         rates = list(by_rate)
         ax.set_xticks(rates, [f"{lr:g}" for lr in rates])
         ax.minorticks_off()
-    fig.axes[0].set_ylabel("validation accuracy, %")
+    fig.axes[0].set_ylabel("validation accuracy, %\n(dotted: chance)")
     fig.axes[0].legend(frameon=False, loc="upper left")
 
 
@@ -144,9 +144,9 @@ def _draw_race(fig: Figure, study: Study) -> None:
                                                       strict=True)]  # fmt: skip
             ax.plot(steps, means, lw=3.5, label=heads, **style)
         ax.axhline(math.log(10), color=COLOURS["muted"], ls=":", lw=2)
-        ax.set_title(f"{Runner(setting, '').start}: {gain(study, setting).mean:+.1f} points")
+        ax.set_title(f"{Runner(setting, '').start}: {gain(study, setting)} points")
         ax.set(ylim=(0, 2.6), xlabel="step")
-    axes[0].set_ylabel("main head's training loss")
+    axes[0].set_ylabel("main head's training loss\n(dotted: ln 10)")
     axes[0].legend(frameon=False, loc="lower left")
 
 

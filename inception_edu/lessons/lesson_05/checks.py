@@ -57,6 +57,9 @@ MISTAKES = {
     ),
     "it falls along a cosine; a straight line is asked for": _cosine,
     "peak is ignored: that is the fraction of it": lambda s, n, peak: rate((s - 0.5) / n, 1),
+    "of the two lines take the lower one, min, not max": lambda s, n, peak: (
+        peak * max((s - 0.5) / n / 0.25, (1 - (s - 0.5) / n) / 0.75)
+    ),
     "it is the peak at every step": lambda step, steps, peak: peak,
 }
 
@@ -72,8 +75,8 @@ def check_schedule(answer: Callable[[int, int, float], object]) -> str | None:
         [*draws, (1, 1, 0.3), (2, 2, 0.3)],
         "step {} of {} with peak {:g}",
         MISTAKES,
-        "with done = (step - 0.5) / steps, the rate is peak * done / 0.25 in the first quarter and "
-        "peak * (1 - done) / 0.75 afterwards",
+        "with done = (step - 0.5) / steps, one straight line leads from 0 at done = 0 to peak at "
+        "done = 0.25, and another one from there to 0 at done = 1",
     )
 
 
@@ -81,9 +84,9 @@ def check_schedule(answer: Callable[[int, int, float], object]) -> str | None:
 
 EVIDENCE = {  # of each fault, from its saved run: first, last and highest mean loss; accuracies
     "labels shuffled": "its training loss moves from {first:.2f} to {last:.2f} only, with the "
-    "healthy rate, and validation accuracy ends at {valid:.0%}: no rule is there to learn",
+    "healthy rate, and validation accuracy ends at {valid:.0%}: there is no rule to learn",
     "few images": "training accuracy ends at {train:.0%}, validation at {valid:.0%}: it learned "
-    "its images by heart, and not all of that holds for others",
+    "its images by heart, and not all of that holds for new ones",
     "rate too high": "its training loss climbs to {worst:.1f}, above ln 10 = 2.3, before the "
     "schedule lowers the rate, and validation accuracy ends at {valid:.0%}",
     "rate too low": "its training loss falls without a leap, but so slowly that it gets from "
@@ -115,12 +118,14 @@ def check_fault(letter: str, answer: object) -> str | None:
 # Exercise 4: what may be published
 
 BIASED = {  # what a report may be instead, of (valid, test)
-    "the best test score, so the test set has chosen: this is selection bias": lambda v, t: t.max(),
-    "the validation score that has chosen; the test set was not asked": lambda v, t: v.max(),
+    "the best test score, chosen by the test images: this is selection bias": lambda v, t: t.max(),
+    "the best validation score; report the test score of the same candidate": lambda v, t: v.max(),
     "the mean over all candidates' test scores; one is published": lambda valid, test: test.mean(),
     "the test score of the candidate that is worst on validation": lambda v, t: t[v.argmin()],
     "the place of the candidate, not its score": lambda valid, test: valid.argmax(),
-    "the best of the sums, so the test set helped to choose": lambda v, t: t[(v + t).argmax()],
+    "the best of the sums, for which the test images were used to choose": lambda v, t: t[
+        (v + t).argmax()
+    ],
     "the first candidate's test score, whatever validation says": lambda valid, test: test[0],
     "the last candidate's test score, whatever validation says": lambda valid, test: test[-1],
 }

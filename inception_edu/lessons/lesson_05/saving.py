@@ -33,14 +33,19 @@ def _note() -> None:
 
 def check_saving(save: Save, resume: Resume) -> str | None:
     """`save(path, model, optimiser, batches, step)` and `resume(path, model, optimiser, batches)`:
-    a training goes on to the bit as if it had never been cut."""
+    a training goes on to the bit as if it had never been cut.
+
+    All are saved before the first is resumed, and each file is read under another name: what is
+    kept in memory and not in the file belongs to another training by then.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        for i, task in enumerate(tasks()):
-            # A text for one task, a Path for the next; the file is read under another name.
+        files = []
+        for i, task in enumerate(tasks()):  # a text for one task, a Path for the next
             path, moved = Path(folder, f"{i}.pt"), Path(folder, f"moved{i}.pt")
             if why := other_run(save, task, str(path) if i % 2 else path):
                 return why
-            path.rename(moved)
+            files.append((task, path.rename(moved)))
+        for task, moved in files:
             if why := other_rest(resume, task, moved):
                 return why
         return _runs_code(resume, Path(folder, "evil.pt"))
@@ -62,8 +67,8 @@ def other_run(save: Save, task: Task, path: str | Path) -> str | None:
         return PICKLED
     if after != uncut(task)[task.cut :]:
         return (
-            "after save the training goes on otherwise than without it: save only reads, it must "
-            "change neither the parts nor the random numbers"
+            "after save the training goes on otherwise than without it: save only reads, so it "
+            "must change neither the parts nor the random numbers"
         )
     return None
 

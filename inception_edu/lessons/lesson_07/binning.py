@@ -126,6 +126,9 @@ MISTAKES: dict[str, Measure] = {
     ),
     "take the mean confidence within a bin, not its middle": from_middles,
     "return a fraction from 0 to 1, not percent": lambda x, y, bins: 100 * error(x, y, bins),
+    "take the means within a bin first, then their distance, not each image's": (
+        lambda x, y, bins: error(x, y, 10**9)  # so many bins that each image has its own
+    ),
     "the argument bins changes nothing": lambda x, y, bins: error(x, y, 15),
 }
 

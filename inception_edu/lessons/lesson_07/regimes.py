@@ -1,8 +1,9 @@
 """Lesson 07: two regimes with and without label smoothing, saved, in figures and a table."""
 
-import math
 import statistics
 from collections.abc import Callable, Mapping
+from itertools import count
+from statistics import NormalDist
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from inception_edu.display import Table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.lesson_07.colours import colour
 from inception_edu.lessons.lesson_07.runs import REGIMES
-from inception_edu.lessons.studies import Paired, made_by, mean_std, paired, saved
+from inception_edu.lessons.studies import Paired, T, made_by, mean_std, paired, saved
 
 Runs = dict[str, dict[float, list[dict]]]  # regime -> eps -> a run for each seed
 Curves = Mapping[float, list[list]]  # eps -> the reliability of each run
@@ -92,14 +93,25 @@ def compare() -> Table:
 
 
 def needed(points: float) -> Table:
-    """How many seeds would show a gain of so many points, from how the differences scatter."""
-    rows = [("regime", "gain, 95 % interval", "standard deviation", f"n to show {points:g} points")]
+    """How many seeds make the interval of a gain so many points wide on each side, if differences
+    scatter as they do here."""
+    seeds = f"n for an interval of ± {points:g} points"
+    rows = [("regime", "gain, 95 % interval", "standard deviation", seeds)]
     for regime, of in runs().items():
         pairs = zip(*(column(of[eps], "test accuracy, %") for eps in EPS), strict=True)
         deviation = statistics.stdev(smooth - plain for plain, smooth in pairs)
-        n = math.ceil((1.96 * deviation / points) ** 2)  # so that half of the interval is that wide
+        n = next(n for n in count(2) if quantile(n - 1) * deviation / n**0.5 <= points)
         rows.append((regime, str(change(regime, "test accuracy, %")), f"{deviation:.2f}", n))
     return Table(rows)
+
+
+def quantile(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t distribution; beyond the table of `studies` by the first
+    terms of its expansion around the normal distribution's (Abramowitz and Stegun, 26.7.5)."""
+    if freedom in T:
+        return T[freedom]
+    z = NormalDist().inv_cdf(0.975)
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 def show_reliability() -> Picture:
