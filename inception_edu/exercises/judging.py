@@ -130,14 +130,9 @@ def _other_weights(answer: nn.Module, reference: nn.Module) -> str | None:
     if not extra and not missing:
         return None
     count, right = (sum(math.prod(s) for s in shapes) for shapes in (mine, theirs))
-<<<<<<< HEAD
     said = [f"it has {count:,} parameters, expected {right:,}"]
     if count == right:
         said = [f"its {count:,} parameters are as many as expected, but in other shapes"]
-=======
-    as_many = f"it has {count:,} parameters, as expected, but not in the expected shapes"
-    said = [as_many if count == right else f"it has {count:,} parameters, expected {right:,}"]
->>>>>>> read2
     said += [f"weights of shape {shape} are not expected" for shape in extra[:1]]
     said += [f"weights of shape {shape} are missing" for shape in missing[:1]]
     return "; ".join(said)
