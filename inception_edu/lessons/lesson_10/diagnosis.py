@@ -22,7 +22,7 @@ class Diagnosis:
         right = f"the answer is {self.answer}: {self.evidence[self.answer]}"
         if guess is ...:
             return "not attempted yet", right
-        letter = guess.strip(" .:()'\"").upper() if isinstance(guess, str) else guess
+        letter = guess.strip(" .:()'\"").upper() if isinstance(guess, str) else ""
         if letter not in self.evidence:
             letters = ", ".join(self.evidence)
             said = f"a guess is one of the letters {letters}, got {str(guess)[:40]!r}"

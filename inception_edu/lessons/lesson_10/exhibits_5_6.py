@@ -43,7 +43,7 @@ class Jumps(NamedTuple):
     weights: float  # the sum of their squares, to compare two runs
 
 
-def run_5(make: Callable[[int], nn.Module], seed: int, steps: int = 200) -> Jumps:
+def run_5(make: Callable[[int], nn.Module], seed: int, steps: int = 150) -> Jumps:
     """A training run with batches of 8 images."""
     network = trials.seeded(seed, lambda: with_norm(trials.with_block(Inception(8, ROW)), make))
     accuracies = []
