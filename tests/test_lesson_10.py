@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from conftest import solutions_pass
+from inception_edu.__main__ import main
 from inception_edu.commands import prove
 from inception_edu.exercises.student_file import HEAD
 from inception_edu.googlenet import TABLE_1, Inception
@@ -625,14 +626,16 @@ def test_a_wrong_definition_and_half_of_a_pair_are_seen(folder, capsys):
     rows = {row.name: row for row in prove.proofs()}
     assert rows["conv_cost"].lines == 2 and rows["conv_cost"].verdict.startswith("not right yet: ")
     assert rows["save, resume"].verdict == "incomplete: resume is missing"
-    assert prove.run(None) == 1 and "0 of" in capsys.readouterr().out
+    assert main(["prove", "--figure", "proofs.png"]) == 1
+    assert "0 of" in capsys.readouterr().out and (folder / "proofs.png").stat().st_size > 1000
 
 
-def test_a_file_that_cannot_be_run_is_one_sentence(folder):
+def test_a_file_that_cannot_be_run_is_one_sentence(folder, capsys):
     (folder / "my_inception.py").write_text("def (")
     assert "not Python in line 1" in repr(prove.contents())
-    with pytest.raises(ValueError, match="not Python in line 1"):
-        prove.run(None)
+    with pytest.raises(SystemExit):
+        main(["prove"])
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_every_folded_solution_passes_its_own_check():

@@ -4,6 +4,7 @@ import argparse
 import ast
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -13,8 +14,9 @@ from inception_edu.exercises import Exercise
 from inception_edu.exercises.sources import Refused, bindings, lines
 from inception_edu.exercises.student_file import FILE, load, read
 from inception_edu.figures import COLOURS, Picture
+from inception_edu.files import write
 
-EXAMPLE = ""
+EXAMPLE = "--figure proofs.png"
 LESSONS = range(10)
 PROOFS = {  # what the check of a definition compares it with
     "train": "losses and weights of an independent loop",
@@ -129,7 +131,7 @@ def _draw(fig: Figure, rows: list[Proof]) -> None:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """None: it proves the file in the folder where it is called."""
+    parser.add_argument("--figure", type=Path, help="a picture of the proofs, written as PNG")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -138,5 +140,7 @@ def run(args: argparse.Namespace) -> int:
         rows = proofs()
     except Refused as error:
         raise ValueError(str(error)) from error
+    if args.figure:
+        write(args.figure, show(rows).png)
     print(_words(rows))
     return int(any(row.lines and not row.passed for row in rows))
