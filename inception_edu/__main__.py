@@ -15,6 +15,7 @@ from pathlib import Path
 COMMANDS = {
     "lab": "open your copies of the lessons in JupyterLab",
     "restore": "put a fresh copy of a lesson back",
+    "prove": "prove your my_inception.py once more",
     "train": "train a network",
     "split": "split a folder of photos into parts",
     "predict": "tell what photos show",

@@ -26,7 +26,7 @@ BUDGETS = {  # least and most
 }
 OWN_BUDGETS = {
     "00": {"cells": (20, 40), "words of text": (600, 1500)},
-    "10": {"cells": (30, 90)},
+    "10": {"cells": (30, 75)},
 }
 
 

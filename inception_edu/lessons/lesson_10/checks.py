@@ -1,160 +1,74 @@
-"""Lesson 10, the bug museum: the checks of its exercises, twelve tests and the last room."""
-
-from collections.abc import Callable
-from functools import partial
+"""Lesson 10, the bug museum: the checks of its exercises, six tests and the last room."""
 
 from torch import nn
 
 from inception_edu.exercises import Exercise
-from inception_edu.layers import classifier
 from inception_edu.lessons.lesson_10 import (
-    exhibits_count as count,
-    exhibits_silent as silent,
-    exhibits_stop as stop,
+    exhibit_3 as three,
+    exhibit_4 as four,
+    exhibits_1_2 as one,
+    exhibits_5_6 as five,
     last_room,
-    suspects_count as built,
-    suspects_loud as loud,
-    suspects_quiet as quiet,
+    suspects_1_3 as first,
+    suspects_4_6 as later,
 )
-from inception_edu.lessons.lesson_10.guard import Case, Make, guard
-from inception_edu.lessons.lesson_10.museum import norm_as_it_was
+from inception_edu.lessons.lesson_10.guard import Case, guard
 
-tiny, hundred = partial(nn.BatchNorm2d, eps=1e-5), partial(nn.BatchNorm2d, eps=100)
-other = partial(nn.BatchNorm2d, eps=1e-4, momentum=None)
-every_part = loud.resuming("model", "optimiser", "schedule")
-
-
-def without(branch: str) -> Make:
-    """A block without the last ReLU of a branch."""
-    return built.answering(partial(count.without_relu, last=branch))
-
-
-def norms(norm: Callable[[int], nn.Module], where: str = "") -> Make:
-    """A block with these norms."""
-    return built.block(partial(silent.with_norm, norm=norm, where=where))
-
+often, always = later.momentum(0.9), later.momentum(0.99)
 
 CASES = {
     "1": Case(
-        [loud.headed(classifier), loud.headed(loud.mean_first), loud.headed(loud.score_first)],
+        [first.given(f) for f in (first.counted, first.one_by_one, first.in_columns)],
         {
-            "a pool of 7x7": loud.headed(stop.fixed_head),
-            "a pool of 7x7 with stride 7": loud.headed(loud.stride_of_7),
-            "pools of 7x7, and their mean": loud.headed(loud.mean_of_pools),
-            "a pool of 7x7, small grids filled up with zeros": loud.headed(loud.padded_to_7),
+            "the answers stand in a column": first.given(one.accuracy),
+            "the labels stand in a column": first.given(first.labels_in_a_column),
+            "all comparisons, divided by the number of images": first.given(first.too_many),
         },
     ),
     "2": Case(
-        [
-            loud.reading(lambda photo: stop.read(photo.convert("RGB"))),
-            loud.reading(loud.in_numpy),
-            loud.reading(loud.band_by_band),
-        ],
+        [first.ending(head) for head in (one.Mended, first.with_layer, nn.Linear)],
         {
-            "the photo as it is": loud.reading(stop.read),
-            "numbers of a palette taken for grey": loud.reading(loud.first_three),
-            "grey taken for red": loud.reading(loud.red_only),
-            "transparency taken for blue": loud.reading(loud.last_three),
+            "dropout before the last layer": first.ending(one.Head),
+            "dropout before a hidden layer": first.ending(first.Hidden),
+            "dropout of logits": first.ending(first.Noisy),
         },
     ),
     "3": Case(
-        [
-            loud.scoring(),
-            loud.scoring(gain=10, shift=20),
-            loud.scoring(nn.LogSoftmax(dim=1)),
-        ],
+        [first.built(block) for block in (three.Registered, first.ByName, first.Listed)],
         {
-            "softmax over the batch": loud.scoring(nn.Softmax(dim=0)),
-            "softmax over the batch, of large scores": loud.scoring(nn.Softmax(dim=0), gain=10),
-            "softmax over the batch, of other scores": loud.scoring(nn.Softmax(dim=0), shift=4),
+            "the branches in a list": first.built(three.Block),
+            "the branches in a dictionary": first.built(first.InDict),
+            "one branch in a list": first.built(first.OneLeft),
         },
     ),
     "4": Case(
-        [every_part, loud.with_adam, loud.starting_over],
+        [later.residual(block) for block in (later.plain, later.OnACopy, later.Later)],
         {
-            "weights alone": loud.resuming("model"),
-            "the optimiser's state forgotten": loud.resuming("model", "schedule"),
-            "the schedule forgotten": loud.resuming("model", "optimiser"),
-            "the place in the data forgotten": loud.data_again,
+            "a first ReLU that writes into x": later.residual(four.Residual),
+            "the sum written into x": later.residual(later.SumInPlace),
+            "x clamped in place": later.residual(later.Clamped),
+            "x scaled in place": later.residual(later.Halved),
         },
     ),
     "5": Case(
-        [built.built(), built.built(width=1 / 2), built.built(built.turned_round)],
+        [later.normed(later.momentum(value)) for value in (0.1, 0.01, 0.3)],
         {
-            "a 3x3 reduce too narrow": built.built(n3x3_reduce=4),
-            "a 5x5 reduce too narrow": built.built(n5x5_reduce=1),
-            "a 3x3 reduce too narrow, a 5x5 reduce too wide": built.built(
-                n3x3_reduce=4, n5x5_reduce=-4
-            ),
+            "momentum 0.9 everywhere": later.normed(five.norm),
+            "momentum 0.9 in the 5x5 branch": later.normed(often, "5x5"),
+            "momentum 0.99 in the pool branch": later.normed(always, "pool"),
+            "momentum 0.75 everywhere": later.normed(later.momentum(0.75)),
         },
     ),
     "6": Case(
-        [built.on_stem(stem) for stem in (count.small_stem, built.wide_stem, built.strided_stem)],
+        [later.stepping(step) for step in (later.weighted, later.summed, later.at_once)],
         {
-            "ImageNet's stem": built.on_stem(count.imagenet_stem),
-            "a stem with three pools": built.on_stem(built.three_pools),
-        },
-    ),
-    "7": Case(
-        [
-            built.answering(),
-            built.answering(norm=False),
-            built.answering(partial(silent.with_norm, norm=tiny)),
-        ],
-        {
-            "no ReLU at all": built.answering(count.without_relu),
-            "no ReLU at the end of the 1x1 branch": without("branch1x1"),
-            "no ReLU at the end of the 5x5 branch": without("branch5x5"),
-            "no ReLU at the end of the pool branch": without("branch_pool"),
-        },
-    ),
-    "8": Case(
-        [quiet.returning("aux1", "aux2", kind=kind) for kind in (tuple, list, quiet.scores)],
-        {
-            "heads swapped": quiet.returning("aux2", "aux1"),
-            "the first head twice": quiet.returning("aux1", "aux1"),
-            "the second head twice": quiet.returning("aux2", "aux2"),
-        },
-    ),
-    "9": Case(
-        [quiet.splitting(split) for split in (silent.sorted_split, quiet.by_hash, quiet.by_tens)],
-        {
-            "names as they are listed": quiet.splitting(silent.split),
-            "a seed, but no sort": quiet.splitting(quiet.shuffled),
-            "every tenth name, but no sort": quiet.splitting(quiet.tenth),
-        },
-    ),
-    "10": Case(
-        [
-            quiet.normalising(quiet.both, quiet.neither),
-            quiet.normalising(quiet.neither, quiet.both),
-            quiet.normalising(quiet.shift, quiet.spread),
-        ],
-        {
-            "normalised twice": quiet.normalising(quiet.both, quiet.both),
-            "not at all": quiet.normalising(quiet.neither, quiet.neither),
-            "the mean alone": quiet.normalising(quiet.shift, quiet.neither),
-            "the standard deviation alone": quiet.normalising(quiet.neither, quiet.spread),
-        },
-    ),
-    "11": Case(
-        [quiet.loading(load) for load in (quiet.safe, quiet.polite, quiet.copying)],
-        {
-            "weights_only=False": quiet.loading(silent.load),
-            "weights_only=False where True refuses": quiet.loading(quiet.obliging),
-            "weights_only=False, and an error afterwards": quiet.loading(quiet.looking_later),
-        },
-    ),
-    "12": Case(
-        [built.block(), norms(tiny), norms(other)],
-        {
-            "eps = channels everywhere": norms(norm_as_it_was),
-            "eps = channels in the 5x5 branch": norms(norm_as_it_was, "5x5"),
-            "eps = channels in the pool branch": norms(norm_as_it_was, "pool"),
-            "eps = 100 in the 3x3 branch": norms(hundred, "3x3"),
+            "the parts' means added": later.stepping(five.step),
+            "the mean of the parts' means": later.stepping(later.mean_of_means),
+            "the smaller last part left out": later.stepping(later.last_left_out),
+            "a step after every part": later.stepping(later.step_each),
         },
     ),
 }
 
 exhibit = {number: guard(number, case) for number, case in CASES.items()}
-exercise_13 = Exercise("13", last_room.check_found)
+exercise_7 = Exercise("7", last_room.check_found)

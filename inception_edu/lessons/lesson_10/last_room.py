@@ -1,52 +1,89 @@
-"""Lesson 10, last room: one network with three bugs, unmarked, and the check of what was found."""
+"""Lesson 10, last room: a network and its training script with three bugs, unmarked, and the
+check of what was found."""
 
 import random
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
 from inception_edu.checks import check_whole
 from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception, Row
-from inception_edu.layers import Concat
-from inception_edu.lessons.lesson_10.exhibits_count import without_relu
-from inception_edu.lessons.lesson_10.exhibits_silent import with_norm
-from inception_edu.lessons.lesson_10.museum import norm_as_it_was
+from inception_edu.layers import Concat, chain
+from inception_edu.lessons.lesson_10.exhibits_5_6 import with_norm
+from inception_edu.lessons.lesson_10.last_script import FUNCTIONS, MISTAKES, Script
 
 BLOCKS = tuple(name for name, row in TABLE_1.items() if row.type == "inception")
+PLACES = (*BLOCKS, *FUNCTIONS)
+WIDTH = 1 / 8
+
+
+def without_relu(block: Concat, branch: str) -> Concat:
+    """The block without the last ReLU of a branch."""
+    layers = [layer for layer in block[branch].modules() if hasattr(layer, "relu")]
+    del layers[-1].relu
+    return block
+
+
+def norm_of(c: int) -> nn.BatchNorm2d:
+    """Batch norm whose epsilon is its number of channels, as a public GoogLeNet has it."""
+    return nn.BatchNorm2d(c, c)
+
+
 SPOILT: dict[str, Callable[[int, Row], Concat]] = {  # kind of bug -> a block that has it
     "kernel": lambda c_in, row: Inception(c_in, row, k5=3),
-    "width": lambda c_in, row: Inception(c_in, row._replace(n3x3_reduce=row.n3x3_reduce - 16)),
-    "relu": lambda c_in, row: without_relu(Inception(c_in, row), last="branch5x5"),
-    "eps": lambda c_in, row: with_norm(Inception(c_in, row), norm_as_it_was, "branch3x3"),
+    "width": lambda c_in, row: Inception(c_in, row._replace(n3x3_reduce=row.n3x3_reduce - 4)),
+    "relu": lambda c_in, row: without_relu(Inception(c_in, row), "branch5x5"),
+    "eps": lambda c_in, row: with_norm(Inception(c_in, row), norm_of, "branch3x3"),
 }
 KINDS = {
-    "kernel": "a kernel is smaller than its branch's name says",
-    "width": "a reduce has fewer channels than Table 1 says",
-    "relu": "a branch ends without ReLU",
-    "eps": "a batch norm divides by far too much",
+    "kernel": ("a block", "a kernel is smaller than its branch's name says"),
+    "width": ("a block", "a reduce has fewer channels than its row of the table says"),
+    "relu": ("a block", "a branch ends without a ReLU"),
+    "eps": ("a block", "a batch norm has an eps as large as its number of channels"),
+    "rate": ("rate", "the learning rate becomes higher than its peak"),
+    "mode": ("train", "after the first epoch the network learns in evaluation mode"),
+    "optimiser": ("train", "the optimiser forgets its momentum between epochs"),
+    "order": ("train", "every epoch has the same batches in the same order"),
+    "count": ("accuracy", "more images are counted than there are"),
+    "leak": ("split", "some images are both trained on and validated on"),
 }
 
 
 def bugs(number: int) -> dict[str, str]:
-    """Block -> kind of bug: the three of network `number`, each of another kind."""
+    """Place -> kind of bug: one in a block, and two in different functions of the script."""
     check_whole("number", number)
-    dice = random.Random(number)
-    return dict(zip(dice.sample(BLOCKS, 3), dice.sample(sorted(SPOILT), 3), strict=True))
+    dice = random.Random(4 * number)
+    found = {dice.choice(BLOCKS): dice.choice(sorted(SPOILT))}
+    kinds = sorted(MISTAKES)
+    dice.shuffle(kinds)
+    for kind in kinds:
+        place = MISTAKES[kind][0]
+        if place not in found and len(found) < 3:
+            found[place] = kind
+    return found
 
 
-def network(number: int = 1) -> GoogLeNet:
-    """GoogLeNet for Fashion-MNIST at full width, with the three bugs of `number`."""
+def network(number: int = 1) -> nn.Sequential:
+    """GoogLeNet for Fashion-MNIST at an eighth of its width, with the bug of `number`: its stem,
+    its body and its head, one after the other."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(number)
-        model = GoogLeNet("small", num_classes=10, in_channels=1, aux=False)
+        model = GoogLeNet("small", num_classes=10, in_channels=1, aux=False, width=WIDTH)
         for name, kind in bugs(number).items():
-            c_in = model.body.get_submodule(name).branch1x1.conv.in_channels
-            model.body.add_module(name, SPOILT[kind](c_in, TABLE_1[name]))
-    return model
+            if name in BLOCKS:
+                c_in = model.body.get_submodule(name).branch1x1.conv.in_channels
+                model.body.add_module(name, SPOILT[kind](c_in, TABLE_1[name].scaled(WIDTH)))
+        return chain(stem=model.stem, body=model.body, head=model.head)
 
 
-def named(found: object) -> dict[str, str] | None:
-    """Block -> kind from a dict or from pairs, "4A" for "4a" among them and what is left open left
+def script(number: int = 1) -> Script:
+    """The training script, with the two bugs of `number`."""
+    return Script(*(kind for kind in bugs(number).values() if kind in MISTAKES))
+
+
+def named(found: object) -> dict[str, object] | None:
+    """Place -> kind from a dict or from pairs, "4A" for "4a" among them and what is left open left
     out; None for anything else."""
     pairs = found.items() if isinstance(found, dict) else found
     if isinstance(pairs, str) or not hasattr(pairs, "__iter__"):
@@ -54,31 +91,34 @@ def named(found: object) -> dict[str, str] | None:
     pairs = list(pairs)
     if not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs):
         return None
-    if not all(isinstance(block, str) for block, _ in pairs):
+    if not all(isinstance(place, str) for place, _ in pairs):
         return None
-    told = {block.lower(): kind for block, kind in pairs if kind is not ...}
-    return {block: kind.lower() if isinstance(kind, str) else kind for block, kind in told.items()}
+    given = {place.lower(): kind for place, kind in pairs if kind is not ...}
+    return {place: kind.lower() if isinstance(kind, str) else kind for place, kind in given.items()}
 
 
 def check_found(found: dict[str, str], number: int = 1) -> str | None:
-    """`found` names block and kind of each bug of network `number`."""
+    """`found` names place and kind of each bug of network and script `number`."""
     if (answer := named(found)) is None:
         return f'give a dict such as {{"3a": "kernel"}}, got {str(found)[:60]}'
-    right, told, hits = bugs(number), [], 0
+    right = bugs(number)
     if len(answer) > len(right):
         return f"there are {len(right)} bugs, you name {len(answer)}"
-    for block, kind in answer.items():
-        if block not in BLOCKS:
-            told.append(f"{block!r} is none of the blocks {', '.join(BLOCKS)}")
-        elif not isinstance(kind, str) or kind not in KINDS:
-            told.append(f"{kind!r} is none of the kinds {', '.join(KINDS)}")
-        elif block not in right:
-            told.append(f"{block} is as Table 1 has it")
-        elif kind != right[block]:
-            told.append(f"{block} has a bug, but of another kind than {kind!r}")
-        else:
-            hits += 1
-            told.append(f"{block} {kind} is right")
+    verdicts = [judged(place, kind, right.get(place)) for place, kind in answer.items()]
+    hits = sum(said.endswith("is right") for said in verdicts)
     if hits == len(right):
         return None
-    return f"{hits} of {len(right)} found: {'; '.join(told) or 'nothing named yet'}"
+    return f"{hits} of {len(right)} found: {'; '.join(verdicts) or 'nothing named yet'}"
+
+
+def judged(place: str, kind: object, right: str | None) -> str:
+    """What is to be said of one place and kind, where `right` is the bug there, if any."""
+    if place not in PLACES:
+        return f"{place!r} is none of the places {', '.join(PLACES)}"
+    if not isinstance(kind, str) or kind not in KINDS:
+        return f"{kind!r} is none of the kinds {', '.join(KINDS)}"
+    if right is None:
+        return f"{place} has no bug"
+    if kind != right:
+        return f"{place} has a bug, but of another kind than {kind!r}"
+    return f"{place} {kind} is right"
