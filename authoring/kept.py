@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 
 from authoring.execution import ROOT
 from authoring.fill import fill
 from authoring.notebook import code, read, tags
+from inception_edu.commands.prove import kept
 from inception_edu.exercises import Exercise
 from inception_edu.exercises.student_file import FILE, HEAD, keep, load, read as read_file
 
@@ -29,13 +29,6 @@ from inception_edu.lessons.lesson_08.plain import BLOCKS
 def lessons() -> list[Path]:
     """The notebooks, in order."""
     return sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-
-
-def kept() -> list[Exercise]:
-    """The exercises whose right answers go into the student's file, in the order of lessons."""
-    checks = [f"inception_edu.lessons.lesson_{path.name[:2]}.checks" for path in lessons()]
-    exercises = [e for name in checks for e in vars(import_module(name)).values()]
-    return [e for e in exercises if isinstance(e, Exercise) and e.keep]
 
 
 def solution(exercise: Exercise) -> str:

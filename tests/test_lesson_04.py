@@ -161,7 +161,7 @@ NO_SOFTMAX = "return logits, for the loss has its own"
     [
         (
             linear_as_1x1,
-            PAPERS + "it has 34,586 parameters, as expected, but not in the expected shapes; "
+            PAPERS + "its 34,586 parameters are as many as expected, but in other shapes; "
             "weights of shape (16, 24) are not expected",
         ),
         (

@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -55,12 +54,11 @@ class Proof(NamedTuple):
         return self.verdict == "right"
 
 
-def kept() -> Iterator[Exercise]:
+def kept() -> list[Exercise]:
     """The exercises whose right answers go into the file, in the order of lessons."""
-    for number in LESSONS:
-        checks = import_module(f"inception_edu.lessons.lesson_{number:02d}.checks")
-        found = vars(checks).values()
-        yield from (each for each in found if isinstance(each, Exercise) and each.keep)
+    rooms = (import_module(f"inception_edu.lessons.lesson_{n:02d}.checks") for n in LESSONS)
+    found = (each for checks in rooms for each in vars(checks).values())
+    return [each for each in found if isinstance(each, Exercise) and each.keep]
 
 
 def proofs() -> list[Proof]:
@@ -122,9 +120,9 @@ def _draw(fig: Figure, rows: list[Proof]) -> None:
         colour = COLOURS["branch5x5"] if row.passed else COLOURS["before"] if row.lines else ink
         ax.text(0, y, row.lesson, va="center", color=ink, fontsize=12)
         ax.text(4, y, row.name, va="center", color=ink, fontsize=11, family="monospace")
-        ax.text(51, y, row.lines or "", va="center", ha="right", color=ink, fontsize=12)
-        ax.text(53, y, sign, va="center", color=colour, fontsize=14)
-        ax.text(56, y, row.compared, va="center", color=ink, fontsize=12)
+        ax.text(52.5, y, row.lines or "", va="center", ha="right", color=ink, fontsize=12)
+        ax.text(54, y, sign, va="center", color=colour, fontsize=14)
+        ax.text(57, y, row.compared, va="center", color=ink, fontsize=12)
     ax.set(xlim=(0, 112), ylim=(len(rows) - 0.3, -0.7))
     ax.set_title(title(rows))
     ax.axis("off")
