@@ -7,6 +7,7 @@ from ipywidgets import IntSlider
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from inception_edu.cost import receptive_field
 from inception_edu.data import Split
@@ -15,7 +16,8 @@ from inception_edu.googlenet import Inception
 from inception_edu.predict import Classifier
 from inception_edu.widgets import Explorer, choices
 
-SHOWN = 9
+SHOWN, GAP = 9, 12  # photos of a channel; pixels between them in the figure
+BELOW = dict(ha="center", va="top")
 PROBE = 160  # pixels of a side, more than any receptive field here
 
 
@@ -111,32 +113,43 @@ def explorer(blocks: dict[str, Block], photos: Photos) -> Explorer:
         _draw,
         words,
         title=title,
-        size=(11, 3.5),
+        size=(11, 3.2),
         moves="channel",
         tells=False,
     )
 
 
 def _draw(fig: Figure, excited: Excited) -> None:
-    photos, grid = excited.photos, fig.subplots(2, SHOWN)
-    scale = photos.images.shape[2] / photos.pixels
-    for column, i, box in zip(grid.T, excited.chosen, excited.boxes, strict=True):
-        image = photos.images[i].permute(1, 2, 0)
-        left, top, side = (scale * value for value in box)
-        for ax in column:
-            ax.imshow(image)
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+    photos, ax = excited.photos, fig.add_subplot()
+    pixels = photos.images.shape[2]
+    scale, step = pixels / photos.pixels, pixels + GAP
+    page = torch.full((2 * step, SHOWN * step, 3), 255, dtype=torch.uint8)
+    for k, (i, box) in enumerate(zip(excited.chosen, excited.boxes, strict=True)):
+        image = photos.images[i]
+        left, top, right, bottom = _within(box, scale, pixels)
+        patch = image[None, :, top:bottom, left:right].float()
+        grown = pixels / max(patch.shape[2:])
+        sides = [max(1, int(grown * side)) for side in patch.shape[2:]]
+        patch = interpolate(patch, sides)[0].to(torch.uint8)
+        page[:pixels, k * step : k * step + pixels] = image.permute(1, 2, 0)
+        page[step : step + sides[0], k * step : k * step + sides[1]] = patch.permute(1, 2, 0)
         frame = dict(fill=False, lw=2.5, color=COLOURS["before"])
-        column[0].add_patch(Rectangle((left, top), side, side, **frame))
-        column[0].set(xlim=(0, len(image)), ylim=(len(image), 0))
-        column[1].set(xlim=(left, left + side), ylim=(top + side, top), facecolor="#dddddd")
-        column[1].set_xlabel(photos.classes[photos.labels[i]])
-    grid[0, 0].set_ylabel("photo")
-    grid[1, 0].set_ylabel("patch")
-    side = round(excited.boxes[0][2])
-    seen = f"each patch is {side} x {side} of {photos.pixels} x {photos.pixels} pixels"
-    fig.suptitle(f"Block {excited.block}, channel {excited.channel}: {seen}", weight="bold")
+        place = k * step + left, top
+        ax.add_patch(Rectangle(place, right - left - 1, bottom - top - 1, **frame))
+        ax.text(k * step + pixels / 2, 2 * step, photos.classes[photos.labels[i]], **BELOW)
+    ax.imshow(page)
+    ax.set(xticks=[], yticks=[pixels / 2, step + pixels / 2], yticklabels=["photo", "patch"])
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    seen = f"a place sees {round(excited.boxes[0][2])} pixels a side, the photo has {photos.pixels}"
+    ax.set_title(f"Block {excited.block}, channel {excited.channel}: {seen}")
+
+
+def _within(box: tuple[float, float, float], scale: float, pixels: int) -> list[int]:
+    """Left, top, right and bottom of the part of a square that lies in the image."""
+    left, top, side = box
+    edges = left, top, left + side, top + side
+    return [round(min(max(scale * edge, 0), pixels)) for edge in edges]
 
 
 def words(excited: Excited) -> str:

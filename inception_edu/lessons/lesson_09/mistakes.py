@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -138,12 +139,15 @@ def worst(judged: Judged, cam: Cam, n: int = WORST) -> list[Mistake]:
 def show_worst(judged: Judged, cam: Cam) -> Picture:
     """The worst mistakes beside the maps of their answers, all on one scale of colours."""
     found = worst(judged, cam)
-    return Picture(_draw_worst, found, _words_worst, size=(10.5, 0.9 + 2.3 * -(-len(found) // 3)))
+    return Picture(
+        _draw_worst, found, _words_worst, size=(10.5, 1 + 2 * max(1, -(-len(found) // 3)))
+    )
 
 
 def _draw_worst(fig: Figure, found: list[Mistake]) -> None:
     rows = max(1, -(-len(found) // 3))
     axes = fig.subplots(rows, 6, squeeze=False).reshape(-1, 2)
+    small = dict(fontsize=12, weight="normal", parse_math=False)
     most = max((float(one.map.abs().max()) for one in found), default=1.0)
     for pair in axes[len(found) :]:
         for ax in pair:
@@ -152,14 +156,15 @@ def _draw_worst(fig: Figure, found: list[Mistake]) -> None:
         photo = one.image.permute(1, 2, 0)
         plain.imshow(photo)
         seen = overlay(over, photo, one.map, most)
-        plain.set_title(f"{one.name[:14]}\n{one.label}", fontsize=12, parse_math=False)
-        over.set_title(f"taken for\n{one.answer}, {100 * one.chance:.0f} %", fontsize=12)
+        plain.set_title(f"{Path(one.name).stem[:12]}\nin {one.label[:10]}", **small)
+        over.set_title(f"{one.answer[:12]}\n{100 * one.chance:.0f} % sure", **small)
         for ax in (plain, over):
             ax.set(xticks=[], yticks=[])
     if found:
         label = "speaks against (−) or for (+) the answer, in logits"
         fig.colorbar(seen, ax=list(axes.flat), label=label, shrink=0.9, pad=0.02)
-    fig.suptitle(f"The {len(found)} worst mistakes, and what speaks for them", weight="bold")
+    title = f"The {len(found)} worst mistakes: image and folder, answer and its map"
+    fig.suptitle(title, weight="bold")
 
 
 def overlay(ax: object, photo: Tensor, heat: Tensor, most: float) -> object:

@@ -10,7 +10,7 @@ from inception_edu.data.stamps import VIEWS, parts
 from inception_edu.display import Table
 from inception_edu.figures import Picture
 
-SHOWN = 9  # scenes of each class in the figure
+SHOWN, STEP = 9, 11  # scenes of each class in the figure, each of another object
 
 
 def show(dataset: Dataset) -> Picture:
@@ -22,7 +22,7 @@ def _draw(fig: Figure, dataset: Dataset) -> None:
     rows = fig.subplots(len(dataset.classes), SHOWN)
     for label, row in enumerate(rows):
         own = (dataset.train.labels == label).nonzero()[:, 0]
-        chosen = own[torch.linspace(0, len(own) - 1, SHOWN).long()]
+        chosen = own[STEP * torch.arange(SHOWN) % len(own)]
         for ax, i in zip(row, chosen, strict=True):
             ax.imshow(dataset.train.images[i].permute(1, 2, 0))
             ax.set(xticks=[], yticks=[])

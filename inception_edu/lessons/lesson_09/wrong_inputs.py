@@ -60,7 +60,7 @@ def _draw_damage(fig: Figure, found: Damage) -> None:
             ax.text(value + 1, i + 0.4 * k, f"{value:.0f}", va="center")
     ax.set_yticks([i + 0.2 for i in range(len(found))], list(found))
     right, swapped, *_ = (right for right, _ in found.values())
-    title = f"Blue first: {swapped:.0f} % right instead of {right:.0f} %"
+    title = f"Blue first: {swapped:.0f} % correct instead of {right:.0f} %"
     ax.set(title=title, xlabel="%", xlim=(0, 112))
     ax.invert_yaxis()
     fig.legend(loc="outside right upper", frameon=False)
