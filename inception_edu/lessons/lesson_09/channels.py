@@ -156,6 +156,6 @@ def words(excited: Excited) -> str:
     """The classes of the nine photos."""
     labels = excited.photos.labels[excited.chosen].tolist()
     counts = {name: labels.count(i) for i, name in enumerate(excited.photos.classes)}
-    told = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+    told = ", ".join(f"{n} {name}" for name, n in counts.items())
     where = f"block {excited.block}, channel {excited.channel} of {excited.channels}"
     return f"{where}: the nine photos show {told}"
