@@ -58,7 +58,7 @@ def measure(network: nn.Module, part: Split) -> dict[str, Tried]:
 
 def show(tried: dict[str, Tried]) -> Picture:
     """One garment prepared in each way, and the accuracy on all."""
-    return Picture(_draw, tried, words, size=(10, 3.4))
+    return Picture(_draw, tried, words, size=(10, 3.9))
 
 
 def _draw(fig: Figure, tried: dict[str, Tried]) -> None:
@@ -66,8 +66,7 @@ def _draw(fig: Figure, tried: dict[str, Tried]) -> None:
         ax.imshow(one.image, vmin=0, vmax=255)
         ax.set(xticks=[], yticks=[])
         ax.set_title(way.replace(", ", ",\n"), fontsize=12, weight="normal")
-        told = f"{one.accuracy:.0f} % correct\n{one.sure:.0f} % sure"
-        ax.set_xlabel(told, weight="bold", color=COLOURS["ink"])
+        ax.set_xlabel(f"{one.accuracy:.0f} % correct,\n{one.sure:.0f} % sure", color=COLOURS["ink"])
     right, dark, *_ = (one.accuracy for one in tried.values())
     fig.suptitle(f"Dark on light: {dark:.0f} % correct instead of {right:.0f} %", weight="bold")
 
