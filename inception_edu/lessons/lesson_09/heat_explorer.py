@@ -75,7 +75,7 @@ def _draw(fig: Figure, maps: Maps) -> None:
     for ax, (kind, heat), title in zip(others, maps.both.items(), titles, strict=True):
         ax.imshow(photo.convert("L"), extent=(0, 1, 0, 1))
         looks = dict(cmap="PuOr_r", vmin=-maps.most[kind], vmax=maps.most[kind])
-        seen = ax.imshow(heat, extent=(0, 1, 0, 1), alpha=0.6, interpolation="bilinear", **looks)
+        seen = ax.imshow(heat, extent=(0, 1, 0, 1), alpha=0.6, interpolation="nearest", **looks)
         fig.colorbar(seen, ax=ax, shrink=0.7, label=UNITS[kind])
         ax.set_title(title)
     for ax in (plain, *others):

@@ -14,7 +14,7 @@ from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.studies import mean_std, paired
 
 SEEDS = range(5)  # of the splits that the lesson compares
-MOST, EDGE = 10, 3  # images in a row of the figure; pixels around each
+MOST, EDGE = 8, 3  # images in a row of the figure; pixels around each
 BY_IMAGE, BY_OBJECT = "split by image", "split by object"
 
 
@@ -71,7 +71,7 @@ def words(datasets: dict[str, Dataset]) -> str:
 
 def show(datasets: dict[str, Dataset]) -> Picture:
     """Test images over their nearest training images, for each way to split."""
-    return Picture(_draw, datasets, words, size=(9, 4.6))
+    return Picture(_draw, datasets, words, size=(7, 4.4))
 
 
 def _draw(fig: Figure, datasets: dict[str, Dataset]) -> None:

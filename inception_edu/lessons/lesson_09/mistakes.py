@@ -170,7 +170,7 @@ def _draw_worst(fig: Figure, found: list[Mistake]) -> None:
 def overlay(ax: object, photo: Tensor, heat: Tensor, most: float) -> object:
     """A map over a photo (h, w, 3) in grey: orange speaks for the class, purple against it."""
     ax.imshow(photo.float().mean(2), extent=(0, 1, 0, 1), vmin=0, vmax=255)
-    looks = dict(cmap="PuOr_r", vmin=-most, vmax=most, interpolation="bilinear")
+    looks = dict(cmap="PuOr_r", vmin=-most, vmax=most, interpolation="nearest")
     return ax.imshow(heat, extent=(0, 1, 0, 1), alpha=0.6, **looks)
 
 

@@ -10,12 +10,12 @@ from inception_edu.data.stamps import VIEWS, parts
 from inception_edu.display import Table
 from inception_edu.figures import Picture
 
-SHOWN, STEP = 9, 11  # scenes of each class in the figure, each of another object
+SHOWN, STEP = 8, 11  # scenes of each class in the figure, each of another object
 
 
 def show(dataset: Dataset) -> Picture:
     """Scenes of each class, from the training part."""
-    return Picture(_draw, dataset, _words, size=(10, 4.6))
+    return Picture(_draw, dataset, _words, size=(8, 4.2))
 
 
 def _draw(fig: Figure, dataset: Dataset) -> None:
