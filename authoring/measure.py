@@ -44,6 +44,7 @@ STUDIES = {  # name of the saved file -> the lesson's room and its table of entr
     "rung_rates": ("lesson_08.runs", "RATES"),
     "rungs": ("lesson_08.runs", "RUNGS"),
     "deep": ("lesson_08.runs", "DEEP"),
+    "stamps": ("lesson_09.runs", "RUNS"),
 }
 POINTS = 100  # of a saved loss curve
 BEGUN = ROOT / "build" / "studies"
@@ -126,7 +127,7 @@ def train(study: str, name: str, seed: int, data: str | None, device: str = "cpu
     `quiet` says whether nothing else computed, so that its seconds can be believed.
     """
     entry = table(study)[name]
-    dataset = prepared(load, data or entry.data, entry.prepare)
+    dataset = prepared(load, data or entry.data, entry.prepare, seed)
     torch.manual_seed(seed)
     model, start, cpu = entry.build(), time.perf_counter(), time.process_time()
     history = fit(model, dataset, entry.recipe_for(seed), device=device, watch=silent)
@@ -141,10 +142,16 @@ def train(study: str, name: str, seed: int, data: str | None, device: str = "cpu
     return found | entry.look(tested, dataset.test.labels) | shortened(history)
 
 
+def prepared(load: Callable, data: str, prepare: Callable, seed: int) -> Dataset:
+    """A data set as an entry's runs take it; of the stamps, a seed draws a split of its own."""
+    return _kept(load, data, prepare, seed if data == "stamps" else None)
+
+
 @lru_cache(maxsize=2)  # most studies have one, some two
-def prepared(load: Callable, data: str, prepare: Callable[[Dataset], Dataset]) -> Dataset:
-    """A data set as an entry's runs take it."""
-    return prepare(load(data))
+def _kept(
+    load: Callable, data: str, prepare: Callable[[Dataset], Dataset], seed: int | None
+) -> Dataset:
+    return prepare(load(data) if seed is None else load(data, seed=seed))
 
 
 def quiet() -> bool:

@@ -2,8 +2,6 @@ import hashlib
 import random
 import struct
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,32 +10,31 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import functional as tv
 
-from authoring.notebook import code, read
 from conftest import moved, randomise, solutions_pass
-from inception_edu import torchvision_weights
-from inception_edu.data import Batches, find_photos, load, split
+from inception_edu.data import Split, find_photos, load
 from inception_edu.figures import on_page, render
-from inception_edu.googlenet import GoogLeNet
 from inception_edu.lessons.lesson_09 import (
+    board,
+    channels,
     checks as checks,
     heat_explorer,
     heat_maps,
+    ink,
     memory_test,
+    mistakes,
     other_process,
+    own_folder,
     runs as lesson,
     strange_photos,
-    transfer_race,
     wrong_inputs,
 )
-from inception_edu.photo_explorer import PhotoExplorer
 from inception_edu.predict import new_head
-from inception_edu.torchvision_weights import to_torchvision
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
+def own_place(tmp_path, monkeypatch):
     """What is right is kept in a file of the test's own."""
     monkeypatch.chdir(tmp_path)
 
@@ -51,116 +48,96 @@ def verdict(exercise, answer, capsys):
 # --- exercise 1
 
 
-def cut(order, valid):
-    n = round(valid * len(order))
-    return order[n:], order[:n]
+def drawn(shows, tested):
+    """The files of both sides, in order."""
+    return [f for f in shows if shows[f] not in tested], [f for f in shows if shows[f] in tested]
 
 
-def by_hash(names, valid, seed):
+def by_hash(shows, test, seed):
     def draw(name):
         return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
-    return cut(sorted(names, key=draw), valid)
+    order = sorted(set(shows.values()), key=draw)
+    return drawn(shows, order[: round(test * len(order))])
 
 
-def by_shuffle(names, valid, seed):
-    order = sorted(names)
+def by_shuffle(shows, test, seed):
+    order = sorted({*shows.values()})
     random.Random(seed).shuffle(order)
-    return cut(order, valid)
+    return drawn(shows, order[: round(test * len(order))])
 
 
-def by_sample(names, valid, seed):
-    chosen = {*random.Random(f"seed {seed}").sample(sorted(names), round(valid * len(names)))}
-    return tuple(name for name in names if name not in chosen), tuple(sorted(chosen))
+def by_sample(shows, test, seed):
+    order = sorted(dict.fromkeys(shows.values()))
+    chosen = {*random.Random(f"seed {seed}").sample(order, round(test * len(order)))}
+    train, tested = drawn(shows, chosen)
+    return tuple(reversed(train)), {*tested}
 
 
-def by_numpy(names, valid, seed):
-    order = np.random.default_rng(seed).permutation(np.sort(np.array(names)))
-    return np.split(order, [len(order) - round(valid * len(order))])
+def by_numpy(shows, test, seed):
+    objects = np.unique(list(shows.values()))
+    order = np.random.default_rng(seed).permutation(objects)[: round(test * len(objects))]
+    files = np.array(sorted(shows))
+    inside = np.isin([shows[file] for file in files], order)
+    return [files[~inside], files[inside]]
 
 
-def by_global_dice(names, valid, seed):
-    names.sort()
-    random.seed(hash(seed))  # whole numbers have one hash everywhere
-    random.shuffle(names)
-    return cut(names, valid)
-
-
-@pytest.mark.parametrize("right", [by_hash, by_shuffle, by_sample, by_numpy, by_global_dice])
-def test_a_split_by_names_and_seed_is_right(right, capsys):
+@pytest.mark.parametrize("right", [by_hash, by_shuffle, by_sample, by_numpy])
+def test_a_split_by_objects_and_seed_is_right(right, capsys):
     assert verdict(checks.exercise_1, right, capsys)[0] == "right"
 
 
-def unsorted(names, valid, seed):
-    order = list(names)
+def by_file(shows, test, seed):
+    order = sorted(shows)
     random.Random(seed).shuffle(order)
-    return cut(order, valid)
+    n = round(test * len(order))
+    return order[n:], order[:n]
 
 
-def seedless(names, valid, seed):
-    order = sorted(names)
-    random.shuffle(order)
-    return cut(order, valid)
+def unsorted(shows, test, seed):
+    order = list(dict.fromkeys(shows.values()))
+    random.Random(seed).shuffle(order)
+    return drawn(shows, order[: round(test * len(order))])
 
 
-def salted(name, seed):
-    return hash(f"{seed} {name}")
+def seedless(shows, test, seed):
+    order = sorted(set(shows.values()))
+    return drawn(shows, random.sample(order, round(test * len(order))))
 
 
-def helped(names, valid, seed):
-    return cut(sorted(names, key=lambda name: salted(name, seed)), valid)
+def salted(shows, test, seed):
+    order = sorted(set(shows.values()), key=lambda name: hash(f"{seed} {name}"))
+    return drawn(shows, order[: round(test * len(order))])
 
 
-def turned(names, valid, seed):
-    order = sorted(names)
-    return cut(order[seed % len(order) :] + order[: seed % len(order)], valid)
-
-
-def rounded_down(names, valid, seed):
-    order = by_shuffle(names, 1, seed)[1]
-    return order[int(valid * len(order)) :], order[: int(valid * len(order))]
+def in_a_row(shows, test, seed):
+    order = sorted(set(shows.values()))
+    order = order[seed % len(order) :] + order[: seed % len(order)]
+    return drawn(shows, order[: round(test * len(order))])
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
+        (by_file, "on both sides: draw objects"),
         (unsorted, "in another order give another split"),
-        (seedless, "two calls with the same names and seed 0 give different splits"),
-        (lambda n, v, s: cut(sorted(n, key=lambda x: hash(f"{s}{x}")), v), "another process"),
-        (lambda n, v, s: cut(sorted(n, key=lambda x: hash((s, x))), v), "another process"),
-        (lambda n, v, s: cut(sorted(n, key=lambda x: f"{s}{x}".__hash__()), v), "another process"),
-        (helped, "another process splits the same names differently"),
-        (lambda n, v, s: by_shuffle(n, v, 0), "seeds 0 to 19 give 1 different splits of 41 names"),
-        (lambda n, v, s: by_shuffle(n, v, s % 5), "give 5 different splits"),
-        (lambda n, v, s: cut(sorted(n), v), "give 1 different splits"),
-        (turned, "in a row by name with every seed"),
-        (lambda n, v, s: by_shuffle(n, 8.2 / len(n), s), "0.37 of 29 names are 8 with you, expe"),
-        (lambda n, v, s: by_shuffle(n, 0.2, s), "0.37 of 29 names are 6 with you, expected 11"),
-        (rounded_down, "0.37 of 29 names are 10 with you, expected 11"),
-        (lambda n, v, s: (n, by_hash(n, v, s)[1]), "8 are there more than once"),
-        (lambda n, v, s: ([], by_hash(n, v, s)[1]), "33 are in none of the two lists"),
-        (lambda n, v, s: by_hash(n, 1 - v, s), "with you it comes first"),
-        (lambda n, v, s: by_hash(n, v / 2, s), "0.2 of 41 names are 4 with you, expected 8"),
-        (lambda n, v, s: by_hash(n, v, s)[1], "expected two lists of names"),
-        (lambda n, v, s: 7, "it returns '7', expected two lists"),
-        (lambda n, v, s: (n, 7), "expected two lists"),
-        (lambda n, v: by_hash(n, v, 0), "it raised TypeError"),
+        (seedless, "two calls with the same files and seed 0 give different splits"),
+        (salted, "another process splits the same files differently"),
+        (in_a_row, "in a row by name with every seed"),
+        (lambda x, t, s: by_shuffle(x, t, 0), "seeds 0 to 19 give 1 different splits"),
+        (lambda x, t, s: by_shuffle(x, 0.2, s), "0.37 of 29 objects are 6 with you, expected 11"),
+        (lambda x, t, s: by_shuffle(x, t, s)[::-1], "with you it comes first"),
+        (lambda x, t, s: ([*x], by_hash(x, t, s)[1]), "are there more than once"),
+        (lambda x, t, s: ([], by_hash(x, t, s)[1]), "are in none of the two lists"),
+        (lambda x, t, s: (sorted(set(x.values())), []), "expected the files that show them"),
+        (lambda x, t, s: by_hash(x, t, s)[1], "expected two lists of files"),
+        (lambda x, t, s: 7, "it returns '7', expected two lists"),
+        (lambda x, t: by_hash(x, t, 0), "it raised TypeError"),
     ],
 )
 def test_wrong_splits_are_told_apart(wrong, said, capsys):
     state, line = verdict(checks.exercise_1, wrong, capsys)
     assert state == "not right yet" and said.lower() in line.lower()
-
-
-def test_the_order_of_a_set_of_names_is_another_processs(capsys):
-    def from_a_set(names, valid, seed):
-        order = list({*names})
-        order.sort(key=len)
-        random.Random(seed).shuffle(order)
-        return cut(order, valid)
-
-    line = verdict(checks.exercise_1, from_a_set, capsys)[1]
-    assert "another order" in line or "Another process" in line
 
 
 def stretched(names, times=2, *, end=""):
@@ -174,8 +151,8 @@ def test_a_function_goes_to_another_process_with_what_it_uses(monkeypatch):
     monkeypatch.setenv("PYTHONHASHSEED", "1")  # as if this process had that salt
     assert other_process.elsewhere(stretched, ["a"])[1][1] != hashed
     assert other_process.elsewhere(random.Random(0).sample, ["a"], 1) is None
-    assert other_process.elsewhere(lambda: folders, None) is None  # raises there
-    assert other_process.elsewhere(lambda: [cut, hashed]) is None  # leans on a closure
+    assert other_process.elsewhere(lambda: missing, None) is None  # raises there  # noqa: F821
+    assert other_process.elsewhere(lambda: [drawn, hashed]) is None  # leans on a closure
 
 
 def test_the_check_leaves_the_learners_globals_alone(capsys):
@@ -260,6 +237,32 @@ def test_the_lesson_goes_on_with_a_right_map_or_with_ours(capsys):
 # --- exercise 3
 
 
+@pytest.mark.parametrize("right", ["elephant", " Elephant", "mammal/elephant.webp"])
+def test_the_object_in_the_wrong_folder_is_right(right, capsys):
+    assert verdict(checks.exercise_3, right, capsys)[0] == "right"
+    assert checks.exercise_3.check(right) == right
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("grapes", "its folder is correct, the network is wrong"),
+        ("rooster", "its folder is correct, the network is wrong"),
+        ("zebra", "no test image shows 'zebra'"),
+        ("mammal", "no test image shows 'mammal'"),
+        ("", "no test image shows ''"),
+        (3, "a name in quotes is expected"),
+    ],
+)
+def test_other_objects_are_told_apart(wrong, said, capsys):
+    state, line = verdict(checks.exercise_3, wrong, capsys)
+    assert state == "not right yet" and said in line.lower()
+    assert "goes on with the package's" in line
+
+
+# --- exercise 4
+
+
 def right_prepare(bgr, mean, std):
     x = torch.from_numpy(bgr[:, :, ::-1].copy()).permute(2, 0, 1)[None] / 255
     return (x - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
@@ -283,7 +286,7 @@ def by_channel(bgr, mean, std):
 
 @pytest.mark.parametrize("right", [right_prepare, in_numpy, by_torchvision, by_channel])
 def test_a_bgr_photo_becomes_what_the_network_was_trained_on(right, capsys):
-    assert verdict(checks.exercise_3, right, capsys)[0] == "right"
+    assert verdict(checks.exercise_4, right, capsys)[0] == "right"
 
 
 def columns_first(values):
@@ -321,7 +324,7 @@ MEAN, STD = (0.49, 0.42, 0.31), (0.25, 0.22, 0.19)
     ],
 )
 def test_wrong_preparations_are_told_apart(wrong, said, capsys):
-    state, line = verdict(checks.exercise_3, wrong, capsys)
+    state, line = verdict(checks.exercise_4, wrong, capsys)
     assert state == "not right yet" and said.lower() in line.lower()
 
 
@@ -331,7 +334,7 @@ def test_a_preparation_that_changes_the_photo_is_told(capsys):
         bgr[:] = 0
         return found
 
-    assert "has changed" in verdict(checks.exercise_3, in_place, capsys)[1]
+    assert "has changed" in verdict(checks.exercise_4, in_place, capsys)[1]
 
 
 def test_stubs_are_not_attempted_yet(capsys):
@@ -339,16 +342,17 @@ def test_stubs_are_not_attempted_yet(capsys):
         """names, share, seed -> names to train on, names to validate with"""
         ...
 
-    for exercise in (checks.exercise_1, checks.exercise_2, checks.exercise_3):
+    for exercise in (checks.exercise_1, checks.exercise_2, checks.exercise_4):
         state, line = verdict(exercise, stub, capsys)
         assert state == "not attempted yet" and line.startswith("▫")
+    assert verdict(checks.exercise_3, ..., capsys)[0] == "not attempted yet"
 
 
 # --- the folders
 
 
 def test_six_strange_files_are_one_photo_and_three_are_none(tmp_path):
-    found = find_photos(strange_photos.write_strange(tmp_path, lesson.photo("cat")))
+    found = find_photos(strange_photos.write_strange(tmp_path, lesson.shipped_photo("cat")))
     assert list(found.classes) == ["cat"] and len(found.paths) == 6
     assert [path.name for path, _ in found.rejected] == ["cut_off.jpg", "empty.jpg", "letter.jpg"]
     picture = strange_photos.show(found.paths)
@@ -358,167 +362,205 @@ def test_six_strange_files_are_one_photo_and_three_are_none(tmp_path):
     assert "transparent.png RGBA 72x48 RGB 72x48".split() in rows
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """Few crops: drawn at random from the whole photos, and from another region to validate."""
-    place = tmp_path_factory.mktemp("crops")
-    split(lesson.write_crops(place / "all", 40), place / "random", valid=0.25)
-    lesson.write_crops(place / "apart" / "train", 30, part=lesson.LEFT)
-    lesson.write_crops(place / "apart" / "valid", 10, part=lesson.RIGHT, seed=1)
-    return place
+# --- the board
 
 
 @pytest.fixture(scope="module")
-def apart(folders):
-    return lesson.plain(load(folders / "apart", size=32))
+def dataset():
+    return load("stamps")
 
 
-def test_crops_are_the_same_ones_every_time(folders, tmp_path):
-    again = lesson.write_crops(tmp_path / "again", 40)
-    for path in sorted(again.rglob("*.png")):
-        assert path.read_bytes() == (folders / "all" / path.relative_to(again)).read_bytes()
+@pytest.fixture(scope="module")
+def classifier(dataset):
+    """The shipped network with a head that has learned nothing."""
+    start = lesson.start()
+    model = new_head(start.model, 4).eval()
+    randomise(model.head)
+    return replace(start, model=model, classes=dataset.classes, size=48, resize=48)
 
 
-@pytest.mark.parametrize(("part", "low", "high"), [(lesson.LEFT, 0, 180), (lesson.RIGHT, 180, 300)])
-def test_a_crop_comes_from_its_part_of_the_photo(part, low, high):
-    ramp = np.broadcast_to(np.arange(300)[None, :], (200, 300))
-    whole = Image.fromarray(ramp.astype(np.int32))
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(50):
-        square = lesson.crop(whole, part, generator)
-        assert square.width == square.height >= lesson.SMALLEST
-        values = np.asarray(square)
-        assert low <= values.min() and values.max() < high
-        assert values.max() - values.min() == square.width - 1  # nothing from outside the photo
+def test_split_by_image_deals_out_the_same_images(dataset):
+    dealt = memory_test.by_image(dataset, 0)
+    for part in ("train", "valid", "test"):
+        assert len(getattr(dealt, part)) == len(getattr(dataset, part))
+    total = sum(part.images.long().sum() for part in (dataset.train, dataset.valid, dataset.test))
+    assert sum(p.images.long().sum() for p in (dealt.train, dealt.valid, dealt.test)) == total
+    assert not torch.equal(dealt.test.labels, dataset.test.labels)
 
 
-def test_plain_photos_are_evaluated_the_same_and_only_shifted_and_mirrored(folders, apart):
-    cut = load(folders / "apart", size=32)
-    for part in ("train", "valid"):
-        there, here = getattr(cut, part).batch(slice(None)), getattr(apart, part).batch(slice(None))
-        assert torch.equal(there[0], here[0]) and torch.equal(there[1], here[1])
-    one = replace(apart.train, images=apart.train.images[:1], labels=apart.train.labels[:1])
-    drawn = Batches(one, 1, seed=0, shift=2, flip=True, rank=0, world=1).draw()[0][0, :, 8:24, 8:24]
-    x = one.batch(slice(None))[0][0]
-    places = [(x[:, i : i + 16, j : j + 16]) for i in range(6, 11) for j in range(6, 11)]
-    assert any(torch.equal(drawn, p) or torch.equal(drawn, p.flip(2)) for p in places)
-    assert apart.classes == ("astronaut", "cat", "coffee", "rocket") and apart.test is None
+def test_a_memoriser_knows_what_it_was_given_and_not_much_else(dataset):
+    assert memory_test.memoriser(replace(dataset, test=dataset.train)) == 1
+    assert memory_test.memoriser(dataset) < 0.5
+    assert board.most_frequent(dataset) == pytest.approx(56 / 156)
+    told = repr(
+        memory_test.table({memory_test.BY_IMAGE: [40, 42], memory_test.BY_OBJECT: [30, 33]})
+    )
+    assert "+9.5" in told and "41.0 ± 1.4" in told
 
 
-def test_a_memoriser_knows_overlapping_crops_better_than_apart_ones(folders, apart):
-    whole = lesson.plain(load(folders / "random", size=32))
-    assert memory_test.memoriser(whole) > memory_test.memoriser(apart) > 0.25
-    copy = replace(apart, valid=apart.train)
-    assert memory_test.memoriser(copy) == 1
-    picture = memory_test.show({"drawn at random": whole, "another region": apart})
-    assert "drawn at random" in picture.words and "120           40" in picture.words
+def test_the_study_has_five_splits_and_fine_tuning_beats_the_memoriser_by_its_interval():
+    ways = board.baselines() | board.trained()
+    assert list(ways) == list(board.LOOKS) and {len(v) for v in ways.values()} == {5}
+    rows = {tuple(row[:2]): row[3] for row in board.compare(ways).rows}
+    assert rows["fine-tuned", "pixel memoriser"] == "better"
+    assert board.lead(ways) == pytest.approx(43.5, abs=1)
+    assert "n = 5 splits" in board.show(ways).words
 
 
-# --- transfer
+def test_ways_begin_where_they_say(dataset):
+    learned = lesson.start().model.stem.conv1.conv.weight
+    for way in (lesson.FEATURES, lesson.TUNED):
+        assert torch.equal(lesson.start_of(way).stem.conv1.conv.weight, learned)
+    assert not torch.equal(lesson.start_of(lesson.SCRATCH).stem.conv1.conv.weight, learned)
+    fixed = [w.requires_grad for w in lesson.start_of(lesson.FEATURES).parameters()]
+    assert sum(fixed) == 2
+    short = replace(lesson.RECIPE, epochs=None, steps=1, lr=1e-9, batch_size=8)
+    tuned, history = lesson.fine_tune(lesson.start(), dataset, short)
+    assert torch.allclose(tuned.model.stem.conv1.conv.weight, learned, atol=1e-6)
+    assert tuned.classes == dataset.classes and tuned.size == 48 and history.step == 1
+    assert lesson.start().model.head.linear.out_features == 10 and not tuned.model.training
 
 
-def test_the_shipped_checkpoint_says_cat_of_the_cat():
-    start = lesson.shipped()
-    assert len(start.classes) == 10 and start.size == 32 and not start.model.training
-    larger = replace(start, size=64, resize=64)
-    assert start.classes[int(larger.probabilities(lesson.photo("cat")).argmax())] == "cat"
+# --- mistakes
 
 
-def test_fine_tuning_begins_with_the_weights_and_scratch_does_not(apart):
-    start, short = lesson.shipped(), dict(steps=1, lr=1e-9, validate_every=1, batch_size=8)
-    same, history = lesson.fine_tune(start, apart, **short)
-    other, _ = lesson.fine_tune(start, apart, scratch=True, **short)
-    learned = start.model.stem.conv1.conv.weight
-    assert torch.allclose(same.model.stem.conv1.conv.weight, learned, atol=1e-6)
-    assert not torch.allclose(other.model.stem.conv1.conv.weight, learned, atol=1e-2)
-    assert same.classes == apart.classes and same.mean == start.mean and history.step == 1
-    assert same.model.head.linear.out_features == 4 and not same.model.training
-    assert "CIFAR" not in str(same.classes) and start.model.head.linear.out_features == 10
+def test_the_object_in_the_wrong_folder_is_four_labels_and_mending_puts_them_back(
+    dataset, classifier
+):
+    wrong = mistakes.mislabelled(dataset.test, dataset.classes)
+    moved = (wrong.labels != dataset.test.labels).nonzero()[:, 0].tolist()
+    names = mistakes.shown_in_test()
+    assert [names[i] for i in moved] == ["elephant"] * 4
+    judged = mistakes.judge(classifier, wrong, names)
+    assert torch.equal(mistakes.mend(judged, "elephant", "mammal").part.labels, dataset.test.labels)
+    counts = mistakes.confusion(judged)
+    assert counts.sum() == 156 and counts.sum(1).tolist() == wrong.labels.bincount().tolist()
+    assert counts.diagonal().sum() / 156 == pytest.approx(judged.accuracy)
+    assert f"{int(counts.diagonal().sum())} of 156" in mistakes.show_confusion(judged).words
 
 
-def test_the_race_runs_both_ways_with_each_seed_and_tells_them(apart, monkeypatch, capsys):
-    short = replace(lesson.RECIPE, steps=2, validate_every=1, batch_size=8)
-    monkeypatch.setattr(lesson, "RECIPE", short)
-    race = transfer_race.race(lesson.shipped(), apart, seeds=(0, 1))
-    assert {way: [list(run) for run in runs] for way, runs in race.items()} == {
-        way: [[1, 2], [1, 2]] for way in ("fine-tuned", "from scratch")
-    }
-    assert capsys.readouterr().out.count("after 2 steps") == 4
+def test_the_worst_mistakes_are_the_least_probable_labels_on_one_scale(dataset, classifier):
+    judged = mistakes.judge(classifier, dataset.test, mistakes.shown_in_test())
+    worst = mistakes.worst(judged, right_cam)
+    given = judged.chances.gather(1, dataset.test.labels[:, None])[:, 0]
+    wrong = given[judged.chances.argmax(1) != dataset.test.labels].sort().values[:9]
+    assert len(worst) == 9 and all(one.label != one.answer for one in worst)
+    assert judged.chances[names_of(judged, worst[0])].max() == pytest.approx(worst[0].chance)
+    assert min(given[i] for i in range(156) if judged.names[i] == worst[0].name) <= wrong[0]
+    fig = render(mistakes._draw_worst, worst, (10, 7))
+    scales = {ax.images[1].get_clim() for ax in fig.axes if len(ax.images) == 2}
+    assert len(scales) == 1
+    none = mistakes.judge(classifier, replace(dataset.test, labels=judged.chances.argmax(1)))
+    assert mistakes.worst(none, right_cam) == [] and "The 0 worst" not in str(none.accuracy)
+    mistakes.show_worst(none, right_cam)
 
 
-def test_the_race_is_told_with_mean_spread_and_n():
-    race = {
-        "fine-tuned": [{10: 60.0, 20: 90.0}, {10: 70.0, 20: 92.0}],
-        "from scratch": [{10: 25.0, 20: 40.0}, {10: 25.0, 20: 50.0}],
-    }
-    assert transfer_race.leads(race, 20) == [50, 42]
-    _, *rows = repr(transfer_race.table(race)).splitlines()
-    assert [row.split() for row in rows] == [["0", "50", "90", "40"], ["1", "42", "92", "50"]]
-    words = transfer_race.show(race).words
-    assert "fine-tuned          65.0 ± 7.1  91.0 ± 1.4  2" in words
-    ax = render(transfer_race._draw, race, (9, 4)).axes[0]
-    assert ax.get_title("left") == "Ahead by +46 ± 6 points at step 20, by +46 ± 6 at step 20"
+def names_of(judged, one):
+    """The place of the image of a mistake."""
+    same = [bool((image == one.image).all()) for image in judged.part.images]
+    return same.index(True)
 
 
-def cell(start):
-    """The source of the notebook's code cell that begins so."""
-    notebook = read(Path(__file__).parents[1] / "notebooks" / "09_your_own_photos.ipynb")
-    return next(c.source for c in code(notebook) if c.source.startswith(start))
+# --- a folder of one's own
 
 
-def test_switched_on_the_online_cell_classifies_and_fine_tunes(folders, apart, monkeypatch):
-    asked, few = [], dict(steps=1, batch_size=2, validate_every=1)
-    published = to_torchvision(randomise(GoogLeNet("torchvision")).state_dict())
-
-    def download(url, name):
-        asked.append(name)
-        return published
-
-    def quick(start, dataset, **changes):
-        return lesson.fine_tune(start, dataset, **changes | few)
-
-    monkeypatch.setattr(torchvision_weights, "_download", download)
-    names = dict(work=folders, load=load, networks={}, lesson=SimpleNamespace(**vars(lesson)))
-    names["lesson"].fine_tune = quick
-    source = cell("online = False")
-    exec(source, names)
-    assert not asked and not names["networks"]
-    exec(source.replace("online = False", "online = True"), names)
-    imagenet, tuned = names["networks"].values()
-    assert asked == ["googlenet"] and len(imagenet.classes) == 1000
-    assert tuned.classes == apart.classes
-    assert PhotoExplorer(names["networks"], {"cat": lesson.photo("cat")}).message.value == ""
-
-
-def test_the_own_folder_cell_goes_all_the_way(folders, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(lesson, "RECIPE", replace(lesson.RECIPE, validate_every=1))
-    names = dict(work=tmp_path, load=load, split=split, networks={}, lesson=lesson)
-    names |= dict(start=lesson.shipped(), replace=replace)
-    source = cell('folder = ""')
-    exec(source, names)
-    assert not names["networks"] and capsys.readouterr().out == ""
-    mine = f"folder = {str(folders / 'all')!r}"
-    exec(source.replace('folder = ""', mine).replace("steps=200", "steps=1"), names)
-    assert names["networks"]["mine"].classes == tuple(lesson.PHOTOS)
+def test_a_folder_goes_all_the_way_again_and_again(tmp_path, capsys):
+    folder, networks = own_folder.write_example(tmp_path / "mine", n=6), {}
+    for _ in range(2):
+        own_folder.yours(folder, networks, right_cam, seen=8)
     told = capsys.readouterr().out
-    assert "together     128     32" in told and "step 1 of 1" in told
+    assert list(networks) == ["yours: mine"]
+    assert networks["yours: mine"].classes == ("bird", "fruit")
+    assert "trained from the shipped weights (inception_edu/assets/cifar10_small.pt)" in told
+    assert "1 epochs, batches of 8, lr 0.05, seed 0, n = 1" in told and "Nothing" not in told
+
+
+def test_too_few_photos_of_a_class_are_named(tmp_path, capsys):
+    folder = own_folder.write_example(tmp_path / "mine", n=5)
+    for path in sorted((folder / "bird").iterdir())[1:]:
+        path.unlink()
+    networks = {}
+    own_folder.yours(folder, networks, right_cam)
+    own_folder.yours(tmp_path / "nowhere", networks, right_cam)
+    told = capsys.readouterr().out
+    assert "class bird has 1 photo of different objects" in told and "there is no folder" in told
+    assert networks == {}
+
+
+def test_a_folder_inside_a_class_is_one_object(tmp_path):
+    folder = own_folder.write_example(tmp_path / "mine", n=8)
+    paths = sorted((folder / "bird").iterdir())
+    (folder / "bird" / "same").mkdir()
+    for path in paths[:4]:
+        path.rename(folder / "bird" / "same" / path.name)
+    parts = own_folder.split_by_object(find_photos(folder))
+    sides = {part for part, own in parts.items() for p in own if p.place.parts[1] == "same"}
+    assert len(sides) == 1 and sum(map(len, parts.values())) == 16
+
+
+def test_without_a_network_imagenet_says_so(tmp_path, monkeypatch, capsys):
+    def offline(*given):
+        raise OSError("no network")
+
+    monkeypatch.setattr(own_folder, "pretrained", offline)
+    folder = own_folder.write_example(tmp_path / "mine", n=4)
+    own_folder.yours(folder, {}, right_cam, imagenet=True)
+    assert "Nothing was trained: no network" in capsys.readouterr().out
+
+
+# --- channels
+
+
+def test_a_channels_photos_are_its_strongest_and_the_frame_is_its_receptive_field(
+    dataset, classifier
+):
+    part = replace(dataset.valid, mean=classifier.mean, std=classifier.std)
+    blocks = channels.measure(classifier, part)
+    assert list(blocks) == ["3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"]
+    block, model = blocks["3a"], classifier.model
+    assert (block.side, block.jump) == (15, 2)
+    with torch.no_grad():
+        out = model.body.get_submodule("3a")(model.stem(part.batch(slice(5, 6))[0]))[0, 7]
+    row, column = block.places[5, 7].tolist()
+    assert out[row, column] == pytest.approx(block.peaks[5, 7].item(), rel=1e-4) == out.max()
+    photos = channels.Photos(dataset.valid.images, dataset.valid.labels, dataset.classes, 48)
+    excited = channels.look(blocks, photos, "3a", 7)
+    assert block.peaks[excited.chosen[0], 7] == block.peaks[:, 7].max()
+    explorer = channels.explorer(blocks, photos)
+    moved(explorer, name="5b")
+    assert "block 5b, channel 3 of" in explorer.words
+
+
+# --- ink
+
+
+def test_a_drawing_is_inverted_back_to_a_garment():
+    garment = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    made = {way: np.asarray(change(garment)).astype(int) for way, change in ink.WAYS.items()}
+    _, dark, inverted, stretched = made.values()
+    assert dark[0, 0] == 235 and dark[-1, -1] == 60
+    assert inverted[0, 0] == 20 and inverted[-1, -1] == 195
+    assert abs(stretched - np.asarray(garment)).max() <= 2
+
+
+def test_each_way_is_measured_on_the_same_garments():
+    labels = torch.arange(20) % 2
+    images = (labels.view(-1, 1, 1, 1) * 200).expand(-1, 1, 28, 28).to(torch.uint8).clone()
+    images[:, :, 0, 0], images[:, :, 0, 1] = 0, 255
+    part = Split(images, labels, (0.3,), (0.3,))
+    network = lambda x: torch.stack([-x.mean((1, 2, 3)), x.mean((1, 2, 3))], 1)  # noqa: E731
+    tried = ink.measure(network, part)
+    assert [round(one.accuracy) for one in tried.values()][::3] == [100, 100]
+    assert tried["dark on paper, as it is"].accuracy <= 50
+    assert len(ink.show(tried).words.splitlines()) == 5
 
 
 # --- heat maps
 
 
 @pytest.fixture(scope="module")
-def classifier(apart):
-    """The shipped network with a head that has learned nothing."""
-    start = lesson.shipped()
-    model = new_head(start.model, 4).eval()
-    randomise(model.head)
-    return replace(start, model=model, classes=apart.classes)
-
-
-@pytest.fixture(scope="module")
-def photos():
-    return {name: lesson.photo(name) for name in lesson.PHOTOS}
+def photos(dataset):
+    return heat_maps.examples(dataset.test, dataset.classes)
 
 
 def test_hiding_a_place_is_a_difference_of_two_outputs(classifier):
@@ -573,17 +615,17 @@ def test_the_explorer_moves_and_tells_both_maps(classifier, photos):
     assert measured.cams.shape == (4, 12, 12) == measured.hidden[8].shape
     assert len(heat_maps.agreement(measured, 32)) == 4
     told = repr(heat_maps.table(measured)).splitlines()
-    assert told[0].split()[-2:] == ["rocket", "mean"] and told[3].startswith("32")
+    assert told[0].split()[-2:] == ["fruit", "mean"] and told[3].startswith("32")
     mean = sum(heat_maps.agreement(measured, 32)) / 4
     assert told[3].endswith(f"{mean:.2f}")
     assert f"{heat_maps.hits(measured.cams)} of 4 activation maps" in told[4]
     explorer = heat_explorer.explorer(measured)
-    assert explorer.values == dict(name="astronaut", square=16)
-    assert "the astronaut is top left" in explorer.words
-    for name, value in dict(name="rocket", square=8).items():
+    assert explorer.values == dict(name="mammal", square=16)
+    assert "the mammal is top left" in explorer.words
+    for name, value in dict(name="fruit", square=8).items():
         moved(explorer, **{name: value})
-        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((9, 4))[0]
-    assert "the rocket is bottom right" in explorer.words
+        assert struct.unpack(">II", explorer.picture.value[16:24])[0] == 2 * on_page((11, 4))[0]
+    assert "the fruit is bottom right" in explorer.words
 
 
 # --- wrong inputs
@@ -597,32 +639,31 @@ def test_a_preparation_is_what_its_name_says(classifier):
     assert torch.allclose(made["as in training"], right, atol=1e-5)
     assert torch.allclose(made["blue first (BGR)"], (x.flip(1) / 255 - mean) / std, atol=1e-5)
     assert torch.allclose(made["normalised twice"], (right - mean) / std, atol=1e-4)
-    assert made["0 to 255"].max() > 200 and 0 <= made["no mean, no spread"].max() <= 1
+    assert made["0 to 255"].max() > 200 and 0 <= made["no mean, no std"].max() <= 1
 
 
-def test_damage_is_accuracy_and_confidence_of_each_preparation(classifier, apart):
-    found = wrong_inputs.damage(classifier, apart.valid)
+def test_damage_is_accuracy_and_confidence_of_each_preparation(classifier, dataset):
+    found = wrong_inputs.damage(classifier, dataset.valid)
     assert list(found) == list(wrong_inputs.PREPARATIONS)
     logits = classifier.model(
-        apart.normalised(classifier.mean, classifier.std).valid.batch(slice(None))[0]
+        dataset.normalised(classifier.mean, classifier.std).valid.batch(slice(None))[0]
     ).logits
-    right = 100 * (logits.argmax(1) == apart.valid.labels).double().mean().item()
+    right = 100 * (logits.argmax(1) == dataset.valid.labels).double().mean().item()
     assert found["as in training"][0] == pytest.approx(right)
     assert "blue first (BGR)" in wrong_inputs.show_damage(found).words
 
 
-def test_strangers_are_of_none_of_the_classes_and_their_confidence_is_told(classifier, apart):
+def test_strangers_are_of_none_of_the_classes_and_their_confidence_is_told(classifier, dataset):
     garments = torch.randint(0, 256, (30, 1, 28, 28), dtype=torch.uint8)
-    kinds = wrong_inputs.strangers(apart, garments, n=20)
-    assert {name: tuple(x.shape) for name, x in kinds.items() if name != "validation photos"} == {
-        name: (20, 3, 32, 32) for name in ("garments", "one colour", "noise")
+    kinds = wrong_inputs.strangers(dataset, garments, n=20)
+    assert {name: tuple(x.shape) for name, x in kinds.items() if name != "test images"} == {
+        name: (20, 3, 48, 48) for name in ("garments", "one colour", "noise")
     }
-    assert torch.equal(kinds["garments"][:, 0, 2:-2, 2:-2], garments[:20, 0])
     assert torch.equal(kinds["garments"][:, 0], kinds["garments"][:, 2])
     found = wrong_inputs.how_sure(classifier, kinds)
     picture = wrong_inputs.show_sure(found)
-    assert len(picture.words.splitlines()) == 6 and "validation photos  40" in picture.words
-    assert all(0.25 <= top.min() and top.max() <= 1 for top, _ in found.values())
+    assert len(picture.words.splitlines()) == 6 and "test images  156" in picture.words
+    assert all(0.25 <= top.min() and top.max() <= 1 for top in found.values())
 
 
 def test_every_folded_solution_passes_its_own_check():

@@ -15,8 +15,9 @@ from inception_edu.data.dataset import (
 from inception_edu.data.folders import find_photos as find_photos
 from inception_edu.data.loading import load_folder
 from inception_edu.data.photos import PhotoError as PhotoError, read_photo as read_photo
-from inception_edu.data.sources import SOURCES, is_folder as is_folder, read_npz, read_source
+from inception_edu.data.sources import NAMES, SOURCES, is_folder as is_folder, read_npz, read_source
 from inception_edu.data.splitting import split as split
+from inception_edu.data.stamps import load_stamps
 
 
 def load(
@@ -33,9 +34,15 @@ def load(
     seed draws a class-balanced validation part of `valid` (5,000) images from the training images;
     a folder has its own, else a tenth is held out. limit keeps that many of train and valid
     together, in proportion. size scales images to so many pixels a side, and cuts photos to them.
+    "stamps" are cut-outs put on backgrounds by the seed, and split by object: images uint8
+    (536, 3, size, size) to train on, (108, ...) to validate and (156, ...) to test with, size 48.
     Raises ValueError, TypeError, FileNotFoundError, OSError.
     """
     name = str(name)
+    if name == "stamps":
+        if not valid is limit is None:
+            raise ValueError("stamps are split by object; leave out valid and limit")
+        return load_stamps(seed=seed, **{} if size is None else {"size": size})
     if is_folder(name):
         if valid is not None:
             raise ValueError(
@@ -53,7 +60,7 @@ def _from_arrays(name: str, limit: int | None, valid: int, seed: int) -> Dataset
     elif name.lower().endswith(".npz"):
         images, labels, *test, classes = read_npz(Path(name).expanduser())
     else:
-        known = ", ".join(SOURCES)
+        known = ", ".join(NAMES)
         raise ValueError(
             f"name must be one of {known}, the path of a .npz file or of a folder, got {name!r}"
         )

@@ -32,7 +32,7 @@ def data_folder() -> Path:
 
 def is_folder(name: str) -> bool:
     """Whether a data set's name is that of a folder; "mnist" is not, whatever lies here."""
-    return bool(name) and name not in SOURCES and Path(name).expanduser().is_dir()
+    return bool(name) and name not in NAMES and Path(name).expanduser().is_dir()
 
 
 def read_source(name: str) -> tuple:
@@ -152,3 +152,4 @@ SOURCES = {  # name -> torchvision's class, and what reads it
     "cifar10": ("CIFAR10", _read_cifar),
     "eurosat": ("EuroSAT", _read_eurosat),
 }
+NAMES = (*SOURCES, "stamps")  # what `load` takes beside files and folders

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from inception_edu.exercises import Exercise
 from inception_edu.exercises.judging import same
 from inception_edu.layers import classifier
+from inception_edu.lessons.lesson_09.mistakes import MOVED, shown_in_test
 from inception_edu.lessons.lesson_09.split_check import check_split
 
 Cam = Callable[[Tensor, nn.Linear, int], Tensor]
@@ -151,6 +152,22 @@ def _wrong_pixels(bgr: Tensor, mean: Sequence[float], std: Sequence[float]) -> d
     }
 
 
+def check_suspect(name: str) -> str | None:
+    """The object of the test part that lies in a wrong folder."""
+    if not isinstance(name, str):
+        return f"a name in quotes is expected, got {str(name)[:40]!r}"
+    name = name.strip().lower().removesuffix(".webp").rpartition("/")[2]
+    if name not in shown_in_test():
+        return f"no test image shows {name!r}; take a name from the figure, in quotes"
+    if name != MOVED:
+        return (
+            f"look at the image of {name!r} again: its folder is correct, the network is wrong "
+            "about it; look for an image whose answer is better than its folder"
+        )
+    return None
+
+
 exercise_1 = Exercise("1", check_split)
 exercise_2 = Exercise("2", check_cam, lesson="09", keep="cam", ours=cam)
-exercise_3 = Exercise("3", check_prepare)
+exercise_3 = Exercise("3", check_suspect, ours=MOVED)
+exercise_4 = Exercise("4", check_prepare)

@@ -3,9 +3,7 @@
 from typing import NamedTuple
 
 from ipywidgets import SelectionSlider
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 from torch import Tensor
 
 from inception_edu.figures import COLOURS
@@ -16,6 +14,8 @@ from inception_edu.lessons.lesson_09.heat_maps import (
     rank_correlation,
 )
 from inception_edu.widgets import Explorer, choices
+
+UNITS = {"activation": "logit of each place", "hiding": "fall of the logit"}
 
 
 class Maps(NamedTuple):
@@ -31,13 +31,19 @@ class Maps(NamedTuple):
         hidden = self.measured.hidden[self.square][self.quarter]
         return {"activation": self.measured.cams[self.quarter], "hiding": hidden}
 
+    @property
+    def most(self) -> dict[str, float]:
+        """The ends of the scales of colours, the same for all classes and squares."""
+        hidden = max(float(x.abs().max()) for x in self.measured.hidden.values())
+        return {"activation": float(self.measured.cams.abs().max()), "hiding": hidden}
+
 
 def words(maps: Maps) -> str:
     """Where each map is highest, and how much they agree."""
     places = "top left", "top right", "bottom left", "bottom right"
     lines = [f"the {maps.measured.names[maps.quarter]} is {places[maps.quarter]}"]
-    for how, heat in maps.both.items():
-        lines.append(f"map by {how}: highest on average {places[quarter_of_peak(heat)]}")
+    for kind, heat in maps.both.items():
+        lines.append(f"map by {kind}: highest on average {places[quarter_of_peak(heat)]}")
     return "\n".join([*lines, f"rank correlation {rank_correlation(*maps.both.values()):.2f}"])
 
 
@@ -52,7 +58,7 @@ def explorer(measured: Measured) -> Explorer:
         return Maps(measured, measured.names.index(name), square)
 
     title = "Do two ways to ask where give one answer?"
-    return Explorer(controls, look, _draw, words, title=title, size=(9, 3.4), moves="square")
+    return Explorer(controls, look, _draw, words, title=title, size=(11, 3.6), moves="square")
 
 
 def _draw(fig: Figure, maps: Maps) -> None:
@@ -66,20 +72,15 @@ def _draw(fig: Figure, maps: Maps) -> None:
     plain.set_title(f"the {maps.measured.names[maps.quarter]}")
     agree = rank_correlation(*maps.both.values())
     titles = "activation map", f"hiding: correlation {agree:.2f}"
-    for ax, heat, title in zip(others, maps.both.values(), titles, strict=True):
-        overlay(ax, photo, heat, title)
-    for ax in fig.axes:
+    for ax, (kind, heat), title in zip(others, maps.both.items(), titles, strict=True):
+        ax.imshow(photo.convert("L"), extent=(0, 1, 0, 1))
+        looks = dict(cmap="PuOr_r", vmin=-maps.most[kind], vmax=maps.most[kind])
+        seen = ax.imshow(heat, extent=(0, 1, 0, 1), alpha=0.6, interpolation="nearest", **looks)
+        fig.colorbar(seen, ax=ax, shrink=0.7, label=UNITS[kind])
+        ax.set_title(title)
+    for ax in (plain, *others):
         ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
 
 
 def _box(x: float, y: float, side: float) -> tuple[list[float], list[float]]:
     return [x, x + side, x + side, x, x], [y, y, y + side, y + side, y]
-
-
-def overlay(ax: Axes, photo: Image.Image, heat: Tensor, title: str) -> None:
-    """A map over the photo in grey: orange speaks for the class, purple against it."""
-    most = float(heat.abs().max()) or 1.0
-    ax.imshow(photo.convert("L"), extent=(0, 1, 0, 1))
-    how = dict(cmap="PuOr_r", vmin=-most, vmax=most, alpha=0.6, interpolation="bicubic")
-    ax.imshow(heat, extent=(0, 1, 0, 1), **how)
-    ax.set(title=title, xticks=[], yticks=[])

@@ -1,5 +1,6 @@
 """Lesson 09: where in a photo a class is seen, by the class activation map and by hiding parts."""
 
+import random
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from inception_edu.data import Split
 from inception_edu.data.photos import middle
 from inception_edu.display import Table
 from inception_edu.losses import logits_of
@@ -15,6 +17,16 @@ from inception_edu.predict import Classifier, class_activation_map
 TILE, CELL = 48, 8  # pixels of a tile of the collage; of a place of the small network's last grid
 AT_ONCE = 36  # images, which fit into a processor's cache
 SQUARES = (8, 16, 32)  # pixels of the grey square's side
+
+
+def examples(part: Split, classes: tuple[str, ...], seed: int = 0) -> dict[str, Image.Image]:
+    """A photo of each class from a part, drawn by a seed, in an order drawn by it."""
+    dice, chosen = random.Random(seed), {}
+    for label in dice.sample(range(len(classes)), len(classes)):
+        own = (part.labels == label).nonzero()[:, 0].tolist()
+        pixels = part.images[dice.choice(own)].permute(1, 2, 0).numpy()
+        chosen[classes[label]] = Image.fromarray(pixels)
+    return chosen
 
 
 def collage(photos: list[Image.Image]) -> Image.Image:
@@ -77,6 +89,20 @@ def measure(classifier: Classifier, photos: dict[str, Image.Image]) -> Measured:
 def hits(maps: Tensor) -> int:
     """How many of four maps (4, h, w) are highest, on average, in the quarter of their class."""
     return sum(quarter_of_peak(heat) == i for i, heat in enumerate(maps))
+
+
+def pointing(classifier: Classifier, part: Split, collages: int = 25) -> float:
+    """The fraction of activation maps of a class that are highest, on average, in the quarter that
+    shows it, over collages of a part's images; one in four by chance."""
+    found = 0
+    for seed in range(collages):
+        photos = examples(part, classifier.classes, seed)
+        whole = collage(list(photos.values()))
+        x = replace(classifier, size=whole.width, resize=whole.width).prepare(whole)
+        labels = [classifier.classes.index(name) for name in photos]
+        maps = [class_activation_map(classifier.model, x, label)[0] for label in labels]
+        found += hits(torch.stack(maps))
+    return found / (4 * collages)
 
 
 def agreement(measured: Measured, square: int) -> list[float]:

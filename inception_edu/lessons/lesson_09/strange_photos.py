@@ -1,13 +1,16 @@
 """Lesson 09: files as people have them, what Pillow makes of them, and what `read_photo` makes."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
 from inception_edu.cost import text_table
-from inception_edu.data import read_photo
+from inception_edu.data import find_photos, read_photo
+from inception_edu.data.folders import Found
+from inception_edu.display import Table
 from inception_edu.figures import Picture
 
 SIDES = 72, 48  # pixels of the photos in the folder
@@ -69,3 +72,15 @@ def _draw(fig: Figure, opened: Opened) -> None:
     fig.suptitle(f"{len(opened)} files, one photo: only read_photo finds it", weight="bold")
     rows[0, 0].set_ylabel("the file's pixels")
     rows[1, 0].set_ylabel("read_photo")
+
+
+def in_a_new_folder(photo: Image.Image) -> tuple[TemporaryDirectory, Found]:
+    """The strange files in a folder that goes with the lesson, and what lies in it."""
+    box = TemporaryDirectory()
+    return box, find_photos(write_strange(Path(box.name, "strange"), photo))
+
+
+def rejected(found: Found) -> Table:
+    """The files that are left out, and why."""
+    rows = [(path.name, why.split(" (")[0]) for path, why in found.rejected]
+    return Table([("file", "why it is left out"), *rows], left=2)

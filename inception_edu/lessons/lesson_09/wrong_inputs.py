@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from inception_edu.cost import text_table
 from inception_edu.data import Dataset, Split, normalise
@@ -16,7 +17,7 @@ Prepare = Callable[[Tensor, Classifier], Tensor]  # uint8 (n, 3, h, w) -> what t
 PREPARATIONS: dict[str, Prepare] = {
     "as in training": lambda x, c: normalise(x, c.mean, c.std),
     "blue first (BGR)": lambda x, c: normalise(x.flip(1), c.mean, c.std),
-    "no mean, no spread": lambda x, c: x / 255,
+    "no mean, no std": lambda x, c: x / 255,
     "0 to 255": lambda x, c: x.float(),
     "normalised twice": lambda x, c: normalise(255 * normalise(x, c.mean, c.std), c.mean, c.std),
 }
@@ -59,63 +60,61 @@ def _draw_damage(fig: Figure, found: Damage) -> None:
             ax.text(value + 1, i + 0.4 * k, f"{value:.0f}", va="center")
     ax.set_yticks([i + 0.2 for i in range(len(found))], list(found))
     right, swapped, *_ = (right for right, _ in found.values())
-    title = f"Blue first: {swapped:.0f} % right instead of {right:.0f} %"
+    title = f"Blue first: {swapped:.0f} % correct instead of {right:.0f} %"
     ax.set(title=title, xlabel="%", xlim=(0, 112))
     ax.invert_yaxis()
     fig.legend(loc="outside right upper", frameon=False)
 
 
 def strangers(dataset: Dataset, garments: Tensor, n: int = 100) -> dict[str, Tensor]:
-    """n images (n, 3, 32, 32) of each kind: the validation photos, then of none of the classes.
+    """n images (n, 3, side, side) of each kind: the test images, then of none of the classes.
 
     `garments` are uint8 (m, 1, 28, 28); a grey image becomes RGB by repeating its channel.
     """
     generator = torch.Generator().manual_seed(0)
-    size = (n, 3, 32, 32)
+    side = dataset.test.shape[1]
+    size = (n, 3, side, side)
     noise = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
     colours = torch.randint(0, 256, (n, 3, 1, 1), dtype=torch.uint8, generator=generator)
-    clothes = torch.nn.functional.pad(garments[:n], (2,) * 4).expand(size)
+    clothes = garments[:n].expand(n, 3, -1, -1).float()
+    clothes = interpolate(clothes, (side, side), mode="bilinear").round().to(torch.uint8)
     return {
-        "validation photos": dataset.valid.images,
+        "test images": dataset.test.images,
         "garments": clothes,
         "one colour": colours.expand(size),
         "noise": noise,
     }
 
 
-Sure = dict[str, tuple[Tensor, str]]  # kind -> confidence of each image, what most are taken for
+Sure = dict[str, Tensor]  # kind -> confidence of each image
 
 
 def how_sure(classifier: Classifier, kinds: dict[str, Tensor]) -> Sure:
-    """The highest probability of each image, and the class that most images of a kind get."""
-    found = {}
-    for name, images in kinds.items():
-        top, taken = chances(classifier, normalise(images, classifier.mean, classifier.std)).max(1)
-        found[name] = top, classifier.classes[int(taken.mode().values)]
-    return found
+    """The highest probability of each image."""
+    return {
+        name: chances(classifier, normalise(images, classifier.mean, classifier.std)).amax(1)
+        for name, images in kinds.items()
+    }
 
 
-def words_sure(found: Sure) -> str:
+def words_sure(sure: Sure) -> str:
     """A row for each kind."""
-    rows = [("images", "n", "mean confidence", "above 90 %", "most taken for")]
-    for name, (top, taken) in found.items():
-        share = (top > 0.9).double().mean()
-        rows.append(
-            (name, f"{len(top)}", f"{100 * top.mean():.0f} %", f"{100 * share:.0f} %", taken)
-        )
+    rows = [("images", "n", "mean confidence", "above 90 %")]
+    for name, top in sure.items():
+        often = 100 * (top > 0.9).double().mean()
+        rows.append((name, f"{len(top)}", f"{100 * top.mean():.0f} %", f"{often:.0f} %"))
     return text_table(rows)
 
 
-def show_sure(found: Sure) -> Picture:
+def show_sure(sure: Sure) -> Picture:
     """A histogram of confidence for each kind."""
-    return Picture(_draw_sure, found, words_sure, size=(9, 3.4))
+    return Picture(_draw_sure, sure, words_sure, size=(10, 3.4))
 
 
-def _draw_sure(fig: Figure, found: Sure) -> None:
-    panels = fig.subplots(1, len(found), sharey=True)
-    for ax, (name, (top, _)) in zip(panels, found.items(), strict=True):
-        known = name == "validation photos"
-        colour = COLOURS["after" if known else "before"]
+def _draw_sure(fig: Figure, sure: Sure) -> None:
+    panels = fig.subplots(1, len(sure), sharey=True)
+    for ax, (name, top) in zip(panels, sure.items(), strict=True):
+        colour = COLOURS["after" if name == "test images" else "before"]
         weights = torch.full_like(top, 100 / len(top))
         ax.hist(top, [k / 10 for k in range(2, 11)], weights=weights, color=colour)
         ax.set_title(f"{name}:\n{100 * top.mean():.0f} % sure", fontsize=14)
