@@ -1,9 +1,8 @@
 """Lesson 09: the runs on the stamps, and training on from the shipped weights.
 
 A seed draws the objects to train, validate and test with, the scenes and the batches. The side of
-the images (32 or 48 pixels) and the rates (0.02 or 0.05, 0.05 or 0.3 for the linear layer) were
-chosen on validation objects, in short trials on splits 0 and 1. From scratch, the network is
-trained at a higher rate and twice as long.
+the images and the rates were chosen on validation objects, in a few short trials that are no
+sweep. From scratch, the network is trained at a higher rate and twice as long.
 """
 
 from dataclasses import replace
