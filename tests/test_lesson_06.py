@@ -663,7 +663,7 @@ def test_ways_and_ends_are_drawn_with_the_highest_named():
     rows = verdict.against(ways, verdict.POOL).rows[1:]
     assert {row[0] for row in rows} == {"side by side"} and len(rows) == 4
     ends = made_up(lesson.WIDE, (80, 81))
-    assert "Deep: highest mean" in verdict.show_ends(ends).words
+    assert "Wide against deep: -1.0 (-1.0 to -1.0) points" in verdict.show_ends(ends).words
 
 
 # --- the networks of the studies

@@ -128,8 +128,8 @@ def show_ways(study: dict) -> Picture:
 def show_ends(study: dict) -> Picture:
     """Every run of the wide and the deep last blocks."""
     values = {name: accuracies(study, name) for name in study["runs"]}
-    name = highest(values).partition(":")[0]
-    return show_dots(Dots(values, ("after", "before"), f"{name.capitalize()}: highest mean"))
+    gap = paired(*values.values())
+    return show_dots(Dots(values, ("after", "before"), f"Wide against deep: {gap} points"))
 
 
 def show_reduce(study: dict) -> Picture:

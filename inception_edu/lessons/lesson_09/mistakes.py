@@ -161,9 +161,10 @@ def _draw_worst(fig: Figure, found: list[Mistake]) -> None:
         for ax in (plain, over):
             ax.set(xticks=[], yticks=[])
     if found:
-        label = "speaks against (−) or for (+) the answer, in logits"
+        label = "against (−), for (+)\nthe answer, in logits"
         fig.colorbar(seen, ax=list(axes.flat), label=label, shrink=0.9, pad=0.02)
-    title = f"The {len(found)} worst mistakes: image and folder, answer and its map"
+    several = f"{len(found)} worst mistakes" if len(found) > 1 else "worst mistake"
+    title = f"The {several}: image and folder, answer and its map"
     fig.suptitle(title, weight="bold")
 
 
