@@ -95,7 +95,7 @@ NETWORKS = {
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
         Recipe(steps=400, lr=0.02, precision="float32", **ONE_PASS),
     ),
-    "course network": Entry("02", course_network, Recipe(steps=400, lr=0.05, **ONE_PASS)),
+    "course network": Entry("02", course_network, Recipe(steps=400, lr=0.02, **ONE_PASS)),
     "GoogLeNet, 1/8 width": Entry("02", small_googlenet, GOOGLENET_RECIPE),
     "GoogLeNet + auxiliary heads": Entry("04", with_heads, GOOGLENET_RECIPE),
     "GoogLeNet, 3 epochs, augmented": Entry("05", small_googlenet, Recipe(epochs=3)),
