@@ -26,7 +26,7 @@ ROWS = (  # the rooms of inception_edu/: each may import its own row and those a
     ("commands", "__main__"),
 )
 ROW_OF = {room: i for i, row in enumerate(ROWS) for room in row}
-SHARED = "shared", "studies"  # what several lessons use
+SHARED = "networks", "shared", "studies"  # what several lessons use
 FILE_LINES, FUNCTION_LINES, FILES = 200, 40, 17  # at most; FILES stand beside the folders
 
 
