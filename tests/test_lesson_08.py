@@ -314,15 +314,19 @@ def test_a_step_is_the_paired_difference_with_its_interval():
     assert ladder.steps(apart)[0].verdict == "gains"  # paired, though the runs lie far apart
 
 
-def test_both_ladders_are_drawn_with_every_seed():
+def test_every_step_is_drawn_with_its_interval_and_what_lies_outside_as_an_arrow():
     study = study_of(GoogLeNet=[70.0, 71.0, 72.0])
-    words = ladder.show(study).words
-    assert '"Here: 5 of 6 steps cannot be told"' in words
+    assert '"Here: 5 of 6 steps cannot be told"' in ladder.show(study).words
     assert "not built" in str(ladder.verdicts(study)) and "n = 3" in str(ladder.verdicts(study))
-    paper, here = render(ladder._draw, study, (11, 5.6)).axes
-    assert [bar.get_width() for bar in paper.patches] == [t.top1 for t in ladder.TABLE_3.values()]
-    assert here.patches[0].get_width() == pytest.approx(29)
-    assert sorted(here.lines[0].get_xdata()) == pytest.approx([28, 29, 30])
+    found = ladder.steps(study)
+    paper, here = render(ladder._draw, found, (11, 5)).axes
+    printed = [bar.get_width() for bar in paper.patches]
+    assert printed == pytest.approx([2.2, 3.4, 0.3, 0.3, 1.2, 0.4])
+    spans, marks = here.lines[:-1:2], here.lines[1:-1:2]
+    assert [tuple(line.get_xdata()) for line in spans] == [(s.here.low, s.here.high) for s in found]
+    assert [line.get_marker() for line in marks] == [">", "o", "o", "o", "o", "o"]
+    assert marks[0].get_xdata()[0] == ladder.RANGE and found[0].here.mean > ladder.RANGE
+    assert [text.get_text() for text in here.texts][:2] == ["+19.0", "+0.0"]
 
 
 def test_the_recipes_are_told_from_the_entries_themselves():
