@@ -102,7 +102,8 @@ def _environment(own: Path) -> dict[str, str]:
         "IPYTHONDIR": "ipython",
     }
     # A proxy where nobody listens: a kernel that would download fails, here as without a network.
-    course = {"JUPYTER_CONFIG_PATH": str(COURSE)}  # what `lab` sets: no news, widgets saved
+    # what `lab` sets: no news, widgets saved, threads that wait let others compute
+    course = {"JUPYTER_CONFIG_PATH": str(COURSE), "OMP_WAIT_POLICY": "PASSIVE"}
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
     return {key: str(own / name) for key, name in folders.items()} | nowhere | course
 
