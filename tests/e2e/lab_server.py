@@ -101,9 +101,9 @@ def _environment(own: Path) -> dict[str, str]:
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
     }
-    # A proxy where nobody listens: a kernel that would download fails, here as without a network.
-    # what `lab` sets: no news, widgets saved, threads that wait let others compute
+    # What `lab` sets: no news, widgets saved, threads that wait let others compute
     course = {"JUPYTER_CONFIG_PATH": str(COURSE), "OMP_WAIT_POLICY": "PASSIVE"}
+    # A proxy where nobody listens: a kernel that would download fails, here as without a network.
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
     return {key: str(own / name) for key, name in folders.items()} | nowhere | course
 
