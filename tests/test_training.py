@@ -659,7 +659,7 @@ def test_wrong_number_of_channels_is_the_networks_own_sentence():
 
 
 def test_empty_training_part_is_refused():
-    refused(ValueError, lambda: run(data=dataset(0)), "0 images")
+    refused(ValueError, lambda: run(data=dataset(0)), "0 training images")
 
 
 def test_small_googlenet_learns_the_tiny_task_with_any_batch():
