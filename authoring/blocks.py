@@ -8,6 +8,7 @@ import re
 import struct
 from base64 import b64decode
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import ceil
 from pathlib import Path
 
@@ -26,6 +27,7 @@ PART = re.compile(  # a fold, code, or lines up to an empty one
 )
 HELP = re.compile(r"<details>\s*<summary>[^<]*(hint|solution)", re.I)
 PNG = re.compile(r'src="data:image/png;base64,([^"]{32})')
+TR = re.compile(r"<tr>(.*?)</tr>", re.S)
 MARKUP = re.compile(r"\]\([^)]*\)|[*`\[]")
 
 
@@ -119,8 +121,10 @@ def code_blocks(cell: NotebookNode) -> list[Block]:
 
 
 def _output_block(page: str) -> Block:
-    text = html.unescape(re.sub(r"<script.*?</script>|<[^>]*>", "", page.replace("</tr>", "\n")))
-    lines = text.strip().splitlines() if "<pre" in page or "<table" in page else []
+    rest, lines = re.sub(r"<tr>.*</tr>", "", page, flags=re.S), _table(page)
+    if lines or "<pre" in page:
+        text = html.unescape(re.sub(r"<script.*?</script>|<[^>]*>", "", rest))
+        lines += text.strip().splitlines()
     pitch = 1.6 if "<table" in page else 1.35
     size, height = _type(lines, pitch)
     block = Block(page, height + 2 * GAP, size=size)
@@ -133,6 +137,14 @@ def _output_block(page: str) -> Block:
             block.height = pitch * block.size * len(lines) + 100
         block.height += block.picture + GAP
     return block
+
+
+def _table(page: str) -> list[str]:
+    """The rows of a table as lines, each column as wide as its widest cell and the gap."""
+    rows = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.S) for row in TR.findall(page)]
+    texts = [[html.unescape(re.sub(r"<[^>]*>", "", cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) + 2 for column in zip_longest(*texts, fillvalue="")]
+    return ["-" * sum(widths)] * len(texts)
 
 
 def _type(lines: list[str], pitch: float) -> tuple[int, float]:

@@ -392,3 +392,12 @@ def test_a_notebook_that_fails_is_named_with_its_cell_and_makes_no_deck(
     assert main(["slides", str(tmp_path / "01_a.ipynb"), "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().out.startswith("01_a.ipynb: cell 1 failed")
     assert not (tmp_path / "01_a.html").exists()
+
+
+def test_a_table_gets_type_in_which_its_columns_stand_side_by_side():
+    def size(columns):
+        row = "<tr>" + "<td>ten signs </td>" * columns + "</tr>"
+        shown = new_output("display_data", {"text/html": f"<table>{row * 3}</table>"})
+        return code_blocks(new_code_cell("table", outputs=[shown]))[0].size
+
+    assert size(2) == 30 and 15 <= size(8) <= 1160 / (0.63 * 8 * 12) < size(6) <= 30
