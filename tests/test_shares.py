@@ -3,6 +3,7 @@
 import _thread
 import os
 import random
+import signal
 import threading
 import time
 from itertools import count
@@ -231,7 +232,11 @@ def test_an_interrupt_waits_for_the_shares_and_ends_the_run():
                 time.sleep(0.05)
             return super().forward(x)
 
-    model, history = run(student(Interrupting()), steps=60)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
+    try:
+        model, history = run(student(Interrupting()), steps=60)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert history.stopped.startswith("interrupted after step") and 2 <= history.step < 10
     assert history.losses["main"] == run(steps=60)[1].losses["main"][: history.step]
     assert all(value.isfinite().all() for value in model.state_dict().values())
