@@ -31,7 +31,7 @@ HINT = (
     "this cell again.</small>"
 )
 BUTTONS = 64  # letters that find room beside each other
-RESTS = 0.12  # seconds after which a control counts as resting
+RESTS = 0.08  # seconds after which a control counts as resting
 
 
 class Explorer:
@@ -61,7 +61,8 @@ class Explorer:
         self.moves = moves or next(iter(controls))
         check_choice("moves", self.moves, controls)
         self._compute, self.draw, self._words = compute, draw, words
-        self._quick, self._sharp, self._timer = Easel(size, density=1), Easel(size), None
+        self._sharp, self._timer = Easel(size), None
+        self._quick = self._sharp.quick()
         # Both width and height are set: the cell keeps its height while a picture is replaced.
         width, height = map(str, on_page(size))
         self.picture = ipywidgets.Image(format="png", width=width, height=height)

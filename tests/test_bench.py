@@ -38,12 +38,12 @@ def test_plain_images_are_normalised_and_moved_as_the_recipes_are(tiny):
     assert len({tuple(moved[3][0].flatten().tolist()) for _ in range(20)}) > 5
 
 
-def test_both_loops_train_the_same_network_on_as_many_images(tiny):
+def test_both_loops_train_and_say_on_how_many_images(tiny):
     calls = bench.training_calls(tiny, "cpu", size=16, steps=3, width=1 / 16)
     assert {name: call() for name, call in calls.items()} == {
         "plain loop, batch 16": 48,
         "plain loop, batch 40": 120,
-        "this loop, batch 16": 48,
+        "this loop, batch 16": 48 * bench.LONGER,
     }
 
 

@@ -127,3 +127,15 @@ def test_two_easels_know_nothing_of_each_other():
     before = png(first.draw(draw, 8))
     second.draw(draw, 9)
     assert png(first.draw(draw, 8)) == before
+
+
+def test_a_quick_picture_has_its_axes_where_the_last_one_of_its_easel_had_them(layouts):
+    easel = Easel((8, 3.6))
+    quick = easel.quick()
+    for data in (8, 80_000):
+        sharp = boxes(easel.draw(draw, data))
+        laid_out = layouts["layouts"]
+        following = quick.draw(draw, 9)
+        assert (boxes(following) == sharp).all() and layouts["layouts"] == laid_out
+        assert following.canvas.get_width_height() == (672, 302)
+    assert not np.allclose(boxes(easel.quick().draw(one, 8))[0], sharp[0])  # another grid: its own

@@ -16,11 +16,14 @@ class Places(ConstrainedLayoutEngine):
 
     Axes stay where the last figure's stood as long as their labels fit: nothing jumps, and most
     figures need no layout, which takes as long as drawing. Where labels need more room, the
-    layout is made again, with the most room that any figure's labels needed.
+    layout is made again, with the most room that any figure's labels needed. With places to
+    `follow`, axes stand where those have them, unseen whether their labels fit: the check takes
+    nearly as long as drawing, and is made in the figure that replaces this one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, follow: "Places | None" = None) -> None:
         super().__init__(w_pad=MARGIN, h_pad=MARGIN)
+        self._follow = follow
         self._frame: list[str] = []
         self._boxes: list[Bbox] = []
         self._reach = np.zeros((0, 4))
@@ -28,6 +31,8 @@ class Places(ConstrainedLayoutEngine):
     def execute(self, fig: Figure) -> None:
         """Place the axes of a figure; matplotlib calls this before it draws."""
         frame = _frame(fig)
+        if self._follow and frame == self._follow._frame:
+            return _put(fig, self._follow._boxes)
         if frame != self._frame:
             self._frame, self._reach = frame, np.zeros((len(fig.axes), 4))
         elif self._fits(fig):
@@ -39,9 +44,7 @@ class Places(ConstrainedLayoutEngine):
 
     def _fits(self, fig: Figure) -> bool:
         """Put the axes to their places; where labels don't fit, claim their room for the layout."""
-        for ax, box in zip(fig.axes, self._boxes, strict=True):
-            ax.set_position(box)
-            ax.set_in_layout(True)  # which setting a position ends
+        _put(fig, self._boxes)
         reach = _reach(fig)
         if np.all(reach <= self._reach + SLACK):
             return True
@@ -66,8 +69,15 @@ class _Claim(Artist):
 def _frame(fig: Figure) -> list[str]:
     """What decides on places beside the axes' labels: the grid, and what stands outside of it."""
     grid = [ax.get_subplotspec() for ax in fig.axes]
-    legends = [legend.get_window_extent().size.round() for legend in fig.legends]
+    legends = [(legend.get_window_extent().size / fig.dpi).round(1) for legend in fig.legends]
     return [*map(str, (*grid, *legends)), *(text.get_text() for text in fig.texts)]
+
+
+def _put(fig: Figure, boxes: list[Bbox]) -> None:
+    """Put the axes of a figure into boxes; a layout may still move them."""
+    for ax, box in zip(fig.axes, boxes, strict=True):
+        ax.set_position(box)
+        ax.set_in_layout(True)  # which setting a position ends
 
 
 def _reach(fig: Figure) -> np.ndarray:
