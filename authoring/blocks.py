@@ -1,4 +1,4 @@
-"""What stands on a slide: pieces of a notebook's cells with their heights, shared out to pages.
+"""What stands on slides: pieces of a notebook's cells, with their heights.
 
 Heights are estimated, in CSS pixels of a page of 1280 x 720, from the type's size in `deck.css`.
 """
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from authoring.breaks import is_guess, slide_types
+from authoring.breaks import is_guess
 from authoring.cells import code_fold, markdown, outputs
 from authoring.notebook import tags
 
-WIDTH, HEIGHT = 1160, 620  # what a page has room for
-LINE, GAP, COLUMNS = 46, 14, 66  # of text: a line, the space below a piece, characters a line
-WIDE = 0.63  # of a letter of code, in its size
+WIDTH, HEIGHT = 1160, 640  # what a page has room for
+LINE, GAP, COLUMNS = 43, 14, 70  # of text: a line, the space below a piece, characters a line
+WIDE, MEAN = 0.63, 0.57  # of a letter of code, and of one of text at most, in its size
 FOLD = 44  # a line of a closed fold
 PART = re.compile(  # a fold, code, or lines up to an empty one
     r"<details>.*?</details>|^```.*?^```|(?:^(?!<details|```)[^\n]*\S[^\n]*\n?)+", re.S | re.M
@@ -41,27 +41,15 @@ class Block:
     picture: float = 0.0
     spare: float = 0.0
     size: float = 22.0  # of the type of code and outputs
-    cell: int | None = None  # whose output comes later than what is on the page already
+    cell: int = 0  # that it is from
+    later: bool = False  # than what is on the page already
+    asks: bool = False  # for a guess: no answer may stand on its page
 
     def html(self, squeezed: float) -> str:
         """The block with its picture lower by `squeezed`."""
         style = f"--picture: {self.picture - squeezed:.0f}px; --size: {self.size:.0f}px"
         later = f' class="fragment" data-fragment-index="{self.cell}"'
-        return f'<div style="{style}"{later if self.cell is not None else ""}>{self.page}</div>'
-
-
-class Page(list):
-    """The blocks of one slide."""
-
-    def fits(self, block: Block) -> bool:
-        """Whether there is room for one more, its picture made smaller if need be."""
-        return not self or sum(b.height for b in self) + block.height - block.spare <= HEIGHT
-
-    def html(self) -> str:
-        """All blocks; what they are too high together is taken from the pictures."""
-        over, spare = sum(b.height for b in self) - HEIGHT, sum(b.spare for b in self)
-        share = min(max(over / spare, 0), 1) if spare else 0
-        return "\n".join(block.html(share * block.spare) for block in self)
+        return f'<div style="{style}"{later if self.later else ""}>{self.page}</div>'
 
 
 def text_blocks(cell: NotebookNode, folder: Path) -> list[Block]:
@@ -126,12 +114,13 @@ def _output_block(page: str) -> Block:
         text = html.unescape(re.sub(r"<script.*?</script>|<[^>]*>", "", rest))
         lines += text.strip().splitlines()
     pitch = 1.6 if "<table" in page else 1.35
-    size, height = _type(lines, pitch)
+    size, height = _type(lines, pitch, MEAN if "<table" in page else WIDE)
     block = Block(page, height + 2 * GAP, size=size)
     if found := PNG.search(page):
         width, height = struct.unpack(">II", b64decode(found[1])[16:24])
-        block.picture = min(500, height * WIDTH / width)
-        block.spare = block.picture - min(block.picture, max(240, 0.6 * block.picture))
+        whole = height * WIDTH / width  # as wide as the page
+        block.picture = min(500, whole)
+        block.spare = block.picture - min(block.picture, max(240, 0.6 * whole))
         if "<input" in page:  # the words are small beside the picture
             block.size = min(size, 20)
             block.height = pitch * block.size * len(lines) + 100
@@ -147,37 +136,14 @@ def _table(page: str) -> list[str]:
     return ["-" * sum(widths)] * len(texts)
 
 
-def _type(lines: list[str], pitch: float) -> tuple[int, float]:
-    """The largest size at which the lines fit on a page, and their height; sentences are wrapped,
-    and so may be one line that is longer than a table's others."""
+def _type(lines: list[str], pitch: float, letter: float) -> tuple[int, float]:
+    """The largest size at which lines of so wide letters fit on a page, and their height; sentences
+    are wrapped, and so may be one line that is longer than a table's others."""
     columns = sorted([0, 0, *map(len, lines)])[-2 if len(lines) > 2 else -1]
-    sentences = columns * WIDE * 15 > WIDTH
+    sentences = columns * letter * 15 > WIDTH
     for size in range(25 if sentences else 30, 14, -1):
-        rows = sum(max(1, ceil(len(line) * WIDE * size / WIDTH)) for line in lines)
-        wide = columns * WIDE * size > WIDTH and not sentences
+        rows = sum(max(1, ceil(len(line) * letter * size / WIDTH)) for line in lines)
+        wide = columns * letter * size > WIDTH and not sentences
         if not wide and rows * pitch * size <= HEIGHT - 60:
             break
     return size, rows * pitch * size
-
-
-def pages(nb: NotebookNode, folder: Path) -> list[list[Page]]:
-    """Slides, each with the pages below it, as the notebook's slide types say; what does not fit
-    goes on to a page of its own."""
-    slides: list[list[Page]] = []
-    for i, (cell, kind) in enumerate(zip(nb.cells, slide_types(nb), strict=True)):
-        if kind in ("skip", "notes"):
-            continue
-        blocks = code_blocks(cell) if cell.cell_type == "code" else text_blocks(cell, folder)
-        if kind == "slide" and any(block.level in (1, 2) for block in blocks[1:]):
-            after_result = nb.cells[i - 1].cell_type == "code" and not is_guess(nb.cells[i - 1])
-            kind = "fragment" if after_result else "subslide"  # it ends a section, then begins one
-        for block in blocks:
-            if not slides or block.level in (1, 2) or kind == "slide":
-                slides.append([Page()])
-            elif kind == "subslide" or block.level > 2 or not slides[-1][-1].fits(block):
-                slides[-1].append(Page())
-            elif kind == "fragment":
-                block.cell = i
-            slides[-1][-1].append(block)
-            kind = kind if kind == "fragment" and block.level not in (1, 2) else "-"
-    return slides

@@ -28,7 +28,7 @@ def slide_types(nb: NotebookNode) -> list[str]:
         kind = kind or _rule(cell, shown, asked)
         types.append(kind)
         if kind not in ("skip", "notes"):
-            shown, asked = cell, _asks(cell)
+            shown, asked = cell, asks(cell)
     return types
 
 
@@ -37,7 +37,8 @@ def is_guess(cell: NotebookNode) -> bool:
     return cell.cell_type == "code" and cell.source.startswith("guess")
 
 
-def _asks(cell: NotebookNode) -> bool:
+def asks(cell: NotebookNode) -> bool:
+    """Whether it is a guess's question, or the cell that the guess is put into."""
     return is_guess(cell) or "**Guess first.**" in cell.source
 
 
@@ -82,5 +83,5 @@ def faults(nb: NotebookNode) -> list[str]:
             found.append(
                 f"cell {i} shows the answer beside the guess of cell {asked}: make it a subslide"
             )
-        asked = i if _asks(cell) else None
+        asked = i if asks(cell) else None
     return found

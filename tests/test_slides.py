@@ -11,12 +11,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from authoring import breaks, execution
 from authoring.__main__ import main
-from authoring.blocks import HEIGHT, Page, code_blocks, pages, text_blocks
+from authoring.blocks import HEIGHT, MEAN, code_blocks, text_blocks
 from authoring.cells import has_formula, markdown, outputs
 from authoring.explorers import row, steps
 from authoring.frames import frames, place, positions
 from authoring.notebook import dumps, normalise, read
-from authoring.slides import slides
+from authoring.slides import Page, pages, slides
 from conftest import refused
 from inception_edu.display import Box
 from inception_edu.widgets import Explorer, label
@@ -205,7 +205,7 @@ def test_a_deck_needs_nothing_from_anywhere(deck):
     assert not re.search("<script [^>]*src|<link", page)
     assert "@import" not in written and not re.search(r"url\((?!data:)", written)
     assert "Reveal.initialize" in page and '<html lang="en">' in page
-    assert "MathJax" not in page and len(page) < 1e6 and "<title>01 Squares</title>" in page
+    assert "inlineMath" not in page and len(page) < 1e6 and "<title>01 Squares</title>" in page
 
 
 def test_no_page_of_a_deck_shows_a_guess_and_its_answer(deck):
@@ -306,6 +306,21 @@ def test_what_does_not_fit_goes_on_to_a_page_of_its_own(tmp_path):
     assert sum(len(page) for page in found) == 31
 
 
+def test_a_half_empty_page_takes_the_next_one_in_but_no_answer_to_its_guess(tmp_path):
+    def deck(*cells):
+        ((*found,),) = pages(new_notebook(cells=[text("# T"), *cells]), tmp_path)
+        return [[(re.sub("<.*?>", "", b.page).strip(), b.later) for b in page] for page in found]
+
+    short, other = text("Short."), text("Other.")
+    assert deck(short, other) == [[("T", False), ("Short.", True), ("Other.", True)]]
+    asked = text("**Guess first.** How many?"), cell("guess = ..."), cell("1", printed="7")
+    question, (answer, *_) = deck(*asked)
+    assert "How many?" in str(question) and "7" in answer[0] and not answer[1]
+    exercise = text("### Exercise 1\n\nWrite.")
+    assert len(deck(short, exercise)) == 2
+    assert [len(page) for page in deck(tall(9), tall(9))] == [10, 9]
+
+
 def test_a_question_keeps_its_answer_and_a_heading_its_text(tmp_path):
     source = "## H\n\nText.\n\n1. Why?\n\n<details><summary>Answer</summary>\n\nSo.\n</details>"
     found = text_blocks(text(source), tmp_path)
@@ -400,4 +415,4 @@ def test_a_table_gets_type_in_which_its_columns_stand_side_by_side():
         shown = new_output("display_data", {"text/html": f"<table>{row * 3}</table>"})
         return code_blocks(new_code_cell("table", outputs=[shown]))[0].size
 
-    assert size(2) == 30 and 15 <= size(8) <= 1160 / (0.63 * 8 * 12) < size(6) <= 30
+    assert size(2) == 30 and 15 <= size(8) <= 1160 / (MEAN * 8 * 12) < size(6) <= 30

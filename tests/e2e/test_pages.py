@@ -32,6 +32,14 @@ def with_frames(kind: str) -> Path:
     return next(path for path in built(kind) if 'class="frames"' in path.read_text("utf-8"))
 
 
+# What of each page of a deck lies below its edge, in pixels, and the least type in it.
+CUT_OFF = """() => {
+  const page = Reveal.getCurrentSlide(), style = page.querySelectorAll('[style*="--size"]');
+  const fit = Number(page.style.getPropertyValue('--fit') || 1);
+  const sizes = [...style].map(x => fit * parseFloat(x.style.getPropertyValue('--size')));
+  return [page.scrollHeight - page.clientHeight, Math.min(...sizes)] }"""
+
+
 @pytest.fixture
 def opened(browser):
     """Open a page from the disk: `opened(path)`, or `opened(path, color_scheme="dark")`."""
@@ -74,6 +82,21 @@ def test_a_static_slider_moves_picture_and_words(opened, screenshots, kind):
     assert [old != new for old, new in zip(before, after, strict=True)] == [True] * 3
     assert slider.evaluate(ON_TOP), "the slide with the slider is left"
     page.screenshot(path=screenshots / f"{kind}_{path.stem}_after.png")
+
+
+def test_no_page_of_a_deck_is_cut_off_unless_it_is_long_code(opened):
+    for path in built("slides"):
+        page = opened(path)
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.wait_for_timeout(2000)  # formulas are typeset
+        faults, scrolls = [], 0
+        while not page.evaluate("Reveal.isLastSlide() && !Reveal.availableFragments().next"):
+            page.evaluate("Reveal.next()")
+            over, size = page.evaluate(CUT_OFF)
+            scrolls += over > 1
+            if over > 1 and size > 15.5 or size < 14.5:
+                faults.append((page.url, over, size))
+        assert faults == [] and scrolls <= 2
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -116,4 +116,4 @@ def measured_on_gpu() -> list[tuple[str, ...]]:
     seconds = statistics.mean(run["train_seconds"] for run in part["runs"])
     what = f"CIFAR-10, GoogLeNet, {part['parameters']:,} parameters"
     result = f"{mean_std(accuracies, digits=2)} %", f"{seconds:.0f} s", about["hardware"]
-    return [(f"`make gpu` (n = {len(accuracies)})", what, f"{part['epochs']}", *result)]
+    return [(f"make gpu (n = {len(accuracies)})", what, f"{part['epochs']}", *result)]
