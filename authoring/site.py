@@ -50,7 +50,7 @@ def _page(title: str, nav: str, main: str, about: str, *, math: bool = False) ->
     light, dark = code_colours("default"), code_colours("github-dark")
     style = f"{web('site.css')}\n{light}\n@media screen and (prefers-color-scheme: dark) {{{dark}}}"
     found = LICENCE.search(about)
-    licence = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", found[1]) if found else ""
+    licence = re.sub(r"\[([^\]]*)\]\([^)]*\)|`", r"\1", found[1]) if found else ""
     parts = dict(title=html.escape(title), nav=nav, main=main, style=style)
     return page("page.html", licence=html.escape(licence), math=math, **parts)
 
