@@ -4,19 +4,20 @@ independent route with the same weights, whatever it is made of and in whatever 
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from itertools import permutations
 
 import torch
 from torch import Tensor, nn
 
+from inception_edu.exercises.comparing import (
+    orders,
+    other_epsilon,
+    other_regime,
+    prepare,
+    same,
+    settle,
+    spread,
+)
 from inception_edu.exercises.matching import matches
-
-
-def same(found: Tensor, right: Tensor, rtol: float = 1e-4) -> bool:
-    """Whether two tensors agree in shape and, in units of the largest right value, in numbers."""
-    found, right = found.detach().double(), right.detach().double()
-    scale = max(right.abs().max().item(), 1e-12) if right.numel() else 1.0
-    return found.shape == right.shape and bool((found - right).abs().le(rtol * scale).all())
 
 
 def calls(answer: Callable[[], object], *ours: Callable) -> bool:
@@ -68,40 +69,68 @@ def other_network(
     shape: tuple[int, ...],
     *,
     channels: Sequence[int] = (),
+    training: bool = False,
 ) -> str | None:
     """How a network differs from the right one: its weights, or with the right one's weights its
     outputs for random images of a shape (n, c, h, w), or their gradients; None if it does not.
 
     Modules of any make and dtype will do, with their weights declared in any order, and with any
-    epsilon in a norm. `channels` are the branches' widths if they may be joined in any order.
+    small epsilon in a norm. `channels` are the branches' widths if they may be joined in any order;
+    `training` compares them for large inputs and while they train, too, if neither has a dropout.
     """
     reference, x = right(), torch.randn(shape, requires_grad=True)
     if not isinstance(answer, nn.Module):
         return f"return an nn.Module, got {str(answer)[:60]!r}"
-    _prepare(answer, x.dtype), _prepare(reference, x.dtype)
+    settle(answer, shape)
+    if why := other_epsilon(answer):
+        return why
+    prepare(answer, x.dtype), prepare(reference, x.dtype)
     if why := _other_weights(answer, reference):
         return why
-    _spread(reference)
-    expected, found = reference(x), answer(x.clone())  # which may work in place
+    spread(reference)
+    expected, found = reference(x), _passed(answer, x)
+    if isinstance(found, str):
+        return found
     if not isinstance(found, Tensor) or found.shape != expected.shape:
         seen = tuple(found.shape) if isinstance(found, Tensor) else str(found)[:60]
         return f"{tuple(x.shape)} becomes {seen}, expected {tuple(expected.shape)}"
-    orders = [expected]
-    if channels:
-        parts = expected.split(tuple(channels), dim=1)
-        orders = [torch.cat(order, 1) for order in permutations(parts)]
+    why = _with_the_same_weights(answer, reference, x, channels)
+    if why or not training:
+        return why
+    return other_regime(answer, reference, x.detach(), channels)
+
+
+def _with_the_same_weights(
+    answer: nn.Module, reference: nn.Module, x: Tensor, channels: Sequence[int]
+) -> str | None:
+    """How outputs or gradients differ, with the reference's weights in the answer: they stay in it
+    where nothing differs."""
+    expected = reference(x)
     for pairs in matches(answer, reference, x):
         with torch.no_grad():
             for mine, theirs in pairs:
                 mine.copy_(theirs)
             found = answer(x.clone())
-        for expected in orders:
-            if same(found, expected):
-                return _other_gradients(answer, pairs, expected, x)
+        for joined in orders(expected, channels):
+            if same(found, joined):
+                return _other_gradients(answer, pairs, joined, x)
     return (
         "its weights have the right shapes, but with the right ones' values it puts out something "
         "else: look at paddings, strides, pools, activations and what is joined"
     )
+
+
+def _passed(answer: nn.Module, x: Tensor) -> Tensor | str:
+    """What a network puts out for a copy of x, or a sentence where tensors do not fit together."""
+    try:
+        return answer(x.clone())
+    except RuntimeError as error:
+        if "Sizes of tensors must match except in dimension 1" not in str(error):
+            raise
+        return (
+            "it joins grids of different heights or widths, which cannot be: look at the strides "
+            "and paddings of its branches"
+        )
 
 
 def mistaken_for(
@@ -115,13 +144,6 @@ def mistaken_for(
         if not other_network(answer, build, shape, channels=channels):
             return why
     return None
-
-
-def _prepare(network: nn.Module, dtype: torch.dtype) -> None:
-    """Have it compute in one precision, as in use, with one epsilon in every norm."""
-    for module in network.to(dtype).eval().modules():
-        if hasattr(module, "eps"):
-            module.eps = 1e-5
 
 
 def _other_weights(answer: nn.Module, reference: nn.Module) -> str | None:
@@ -142,13 +164,6 @@ def _without(shapes: list[tuple], others: list[tuple]) -> list[tuple]:
     """The shapes of a list that another list does not hold as often."""
     left = list(others)
     return [shape for shape in shapes if shape not in left or left.remove(shape)]
-
-
-def _spread(network: nn.Module) -> None:
-    """Weights that let everything reach the output: no bias is 0, no two are alike."""
-    with torch.no_grad():
-        for p in network.parameters():
-            p.copy_(torch.randn_like(p) / math.sqrt(max(1, p[0].numel() if p.ndim > 1 else 4)))
 
 
 def _other_gradients(
