@@ -1,4 +1,5 @@
 import struct
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -56,8 +57,10 @@ def in_steps(n, c_in, c_out):
         lambda *sizes: f"{1 - left(*sizes):.4f}",
         lambda *sizes: np.float32(1 - left(*sizes)),
         lambda *sizes: torch.tensor([1 - left(*sizes)], requires_grad=True),
+        lambda *sizes: 1 - Fraction(left(*sizes)),
+        lambda *sizes: np.array([[1 - left(*sizes)]]),
     ],
-    ids=["rounded", "text", "numpy", "torch"],
+    ids=["rounded", "text", "numpy", "torch", "fraction", "array"],
 )
 def test_the_saving_of_3x3s_over_n_by_n_is_right_in_every_form(saving):
     assert checks.exercise_1.judge(saving) == ("right", "")
@@ -76,6 +79,14 @@ def test_the_saving_of_3x3s_over_n_by_n_is_right_in_every_form(saving):
         (lambda n, a, b: 0.28, "For n = 5, c_in = 32, c_out = 64 it returns 0.28, expected -0.08"),
         (lambda n, a, b: 1 - left(n, a, 64), "compare 9 c_in c_out"),
         (lambda n, a, b: 1 - left(5, a, b), "For n = 7, c_in = 128, c_out = 128 it returns 0.28"),
+        (lambda n, a, b: 1 - 2 / n, "that is what a 1xn and an nx1 save at equal channels"),
+        (lambda n, a, b: 1 - (a + b) / (n * a), "that is what a 1xn and an nx1 save."),
+        (lambda n, a, b: max(0, 1 - left(n, a, b)), "let the number be negative"),
+        (lambda n, a, b: abs(1 - left(n, a, b)), "what costs more has a negative saving"),
+        (lambda n, a, b: left(n, a, b) - 1, "its sign is turned round"),
+        (lambda n, a, b: 1 - 9 * (b + (n // 2 - 1) * a) / (n * n * b), "there are c_out channels"),
+        (lambda n, a, b: round(1 - left(n, a, b), 2), "it is rounded to two decimals"),
+        (lambda n, a, b: round(1 - left(n, a, b), 3), "it is rounded to three decimals"),
         (lambda n, a, b: True, "it returns True, expected one number"),
         (lambda n, a, b: n / 0, "It raised ZeroDivisionError"),
     ],
@@ -123,6 +134,44 @@ class NoRelu(Backwards):
         return self.norms[1](self.second(self.norms[0](self.first(x)))).relu()
 
 
+def changed(build, kind, other):
+    """A builder whose layers of a kind are others, made of the channels in front of them."""
+
+    def make(*sizes):
+        layers, c = [], 0
+        for layer in build(*sizes):
+            c = getattr(layer, "out_channels", c)
+            layers.append(other(c) if isinstance(layer, kind) else layer)
+        return nn.Sequential(*layers)
+
+    return make
+
+
+def ended(build, layer):
+    """A builder with another layer at the end."""
+    return lambda *sizes: nn.Sequential(*build(*sizes), layer)
+
+
+class OwnNorm(nn.Module):
+    """Batch norm by torch's function, its numbers in parameters and buffers of its own."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(c)), nn.Parameter(torch.zeros(c))
+        self.eps = 1e-3
+        self.register_buffer("mean", torch.zeros(c))
+        self.register_buffer("var", torch.ones(c))
+
+    def forward(self, x):
+        own = self.mean, self.var, self.scale, self.shift, self.training
+        return F.batch_norm(x, *own, 0.03, self.eps)
+
+
+def lazy(c_in, c_out):
+    layers = (nn.LazyConv2d(c_out, 3, padding=1), nn.LazyBatchNorm2d(), nn.ReLU(inplace=True))
+    return both(layers, (nn.LazyConv2d(c_out, 3, padding=1), nn.LazyBatchNorm2d(), nn.ReLU()))
+
+
 def with_bias(c_in, c_out):
     return both(*(normed(i, c_out, 3, "same", bias=True) for i in (c_in, c_out)))
 
@@ -145,6 +194,9 @@ def norm_last(c_in, c_out):
         lambda i, o: Backwards(i, o, (3, 3), (3, 3)),
         lambda i, o: nn.Sequential(conv(i, o, 3), conv(o, o, 3)),
         lambda i, o: Pair(i, o, ((3, 3), (3, 3)), biases=(False, True)),
+        lazy,
+        changed(with_bias, nn.BatchNorm2d, OwnNorm),
+        changed(with_bias, nn.ReLU, lambda c: nn.Threshold(0.0, 0.0)),
     ],
 )
 def test_two_3x3_of_any_make_are_right(build):
@@ -181,6 +233,26 @@ def test_a_1xn_and_an_nx1_of_any_make_are_right(build):
         (lambda i, o: both(normed(i, 7, 3, 1), normed(7, o, 3, 1)), "take 5 to 7, 7 to 9 channels"),
         (lambda i, o: both(normed(5, 9, 3, 1), normed(9, 9, 3, 1)), "for c_in = 10, c_out = 8"),
         (lambda i, o: Detached(i, o, (3, 3), (3, 3)), "something is detached"),
+        (changed(with_bias, nn.ReLU, lambda c: nn.ReLU6()), "something else"),
+        (changed(with_bias, nn.ReLU, lambda c: nn.LeakyReLU()), "a leaky ReLU stands"),
+        (changed(with_bias, nn.ReLU, lambda c: nn.GELU()), "a GELU stands"),
+        (changed(with_bias, nn.BatchNorm2d, lambda c: nn.BatchNorm2d(c, c)), "an epsilon of 9"),
+        (
+            changed(with_bias, nn.BatchNorm2d, lambda c: nn.BatchNorm2d(c, affine=False)),
+            "no weights of its own",
+        ),
+        (
+            changed(
+                with_bias, nn.BatchNorm2d, lambda c: nn.BatchNorm2d(c, track_running_stats=False)
+            ),
+            "in use its norm takes the batch's own mean",
+        ),
+        (
+            changed(with_bias, nn.BatchNorm2d, lambda c: nn.InstanceNorm2d(c, affine=True)),
+            "the mean over one image alone",
+        ),
+        (changed(with_bias, nn.BatchNorm2d, lambda c: nn.GroupNorm(1, c)), "over all channels"),
+        (ended(with_bias, nn.Dropout(0.2)), "something else each time: dropout"),
         (lambda i, o: lesson.two_3x3(i, o), "it calls the package's own"),
         (lambda i, o: layers.stack(i, (o, 3), (o, 3)), "it calls the package's own"),
         (lambda i, o: None, "return an nn.Module, got 'None'"),
@@ -207,6 +279,11 @@ def row_and_column(row, column):
         (row_and_column(lambda p: (0, p), lambda p: (0, p)), "the 7x1 is padded like the 1x7; it"),
         (row_and_column(lambda p: (p, 0), lambda p: (p, 0)), "the 1x7 is padded like the 7x1; it"),
         (row_and_column(lambda p: (p, 0), lambda p: (0, p)), "the paddings are exchanged: the 1x7"),
+        (row_and_column(lambda p: p, lambda p: 0), "all of the padding stands before the 1x7"),
+        (
+            ended(row_and_column(lambda p: (0, p), lambda p: (p, 0)), nn.Dropout2d(0.1)),
+            "something else each time: dropout",
+        ),
         (row_and_column(lambda p: p, lambda p: p), "one number as padding pads height and width"),
         (lambda i, o, n: Backwards(i, o, (n, 1), (1, n)), "the 7x1 comes first, expected last"),
         (lambda i, o, n: Backwards(i, o, (n, n), (n, n)), "its kernels are 7x7 and 7x7"),
@@ -303,11 +380,37 @@ class ForSix(nn.Sequential):
         super().__init__(Own(6))
 
 
+class Listed(Biased):
+    """Its convolution stands in a plain list."""
+
+    def __init__(self, c):
+        super().__init__(c)
+        self.layers = [self.layer]
+        del self.layer
+
+    def forward(self, x):
+        return torch.cat([self.layers[0](x), max_pool2d(x, 3, 2)], dim=1)
+
+
+class Unfolded(Biased):
+    """The pool as the largest of windows that are cut out, the halves in front of each other."""
+
+    def forward(self, x):
+        windows = x.unfold(2, 3, 2).unfold(3, 3, 2).amax((-1, -2))
+        return torch.stack([windows, self.layer(x)], 1).flatten(1, 2)
+
+
+def normed_only(c):
+    return Concat(
+        a=conv(c, c, 3, 2, padding=0, relu=False), b=nn.MaxPool2d((3, 3), ceil_mode=True, stride=2)
+    )
+
+
 def swapped(c):
     return Concat(pool=nn.AdaptiveMaxPool2d(17), conv=conv(c, c, 3, 2, padding=0, norm=False))
 
 
-@pytest.mark.parametrize("build", [Own, Biased, swapped])
+@pytest.mark.parametrize("build", [Own, Biased, swapped, Unfolded, normed_only])
 def test_conv_and_pool_side_by_side_are_right_of_any_make_and_in_any_order(build):
     assert checks.exercise_3.judge(build) == ("right", "")
 
@@ -325,6 +428,16 @@ def test_conv_and_pool_side_by_side_are_right_of_any_make_and_in_any_order(build
         (Twice, "both halves come from the convolution, and nothing from the pool"),
         (DeafPool, "its input gets other gradients: something is detached"),
         (Cut, "no gradient flows back"),
+        (Listed, "it has 0 parameters, expected 144; layers in a plain Python list do not count"),
+        (lambda c: Concat(a=nn.Conv2d(c, c, 3, 2), b=nn.MaxPool2d(2)), "its pool is 2x2"),
+        (lambda c: nn.Sequential(Biased(c), nn.ReLU()), "a ReLU stands behind the joining"),
+        (lambda c: nn.Sequential(Own(c), nn.Dropout(0.2)), "something else each time: dropout"),
+        (
+            lambda c: Concat(
+                a=nn.Sequential(nn.Conv2d(c, c, 3, 2), nn.ReLU6()), b=nn.MaxPool2d(3, 2)
+            ),
+            "a ReLU has no upper limit",
+        ),
         (ForSix, "For c = 4, it has 336 parameters, expected 152"),
         (
             lambda c: Concat(a=conv(c, c, 3, 2), b=nn.MaxPool2d(3, 2, 1)),

@@ -11,6 +11,7 @@ from torch import nn
 from authoring.measure import table
 from conftest import moved
 from inception_edu.cost import layer_table
+from inception_edu.exercises.judging import other_network
 from inception_edu.factorised import Grid8, Grid35
 from inception_edu.figures import render
 from inception_edu.googlenet import GoogLeNet
@@ -27,6 +28,7 @@ from inception_edu.lessons.lesson_08 import (
     rmsprop,
     runs as lesson,
     staircase,
+    suspects,
 )
 from inception_edu.lessons.shared import saved
 from inception_edu.lessons.studies import best_rates
@@ -103,6 +105,32 @@ def rebuilt(exercise, **branches):
     return build
 
 
+def named(name, kind, other):
+    """A right block of a row in which every layer of a kind is another one."""
+
+    def build(c_in, w):
+        block = own(name)(c_in, w)
+        for module in list(block.modules()):
+            for part, layer in list(module.named_children()):
+                if isinstance(layer, kind):
+                    setattr(module, part, other(layer))
+        return block
+
+    return build
+
+
+def ended(name, layer):
+    """A right block with a layer behind it."""
+    return lambda c_in, w: nn.Sequential(own(name)(c_in, w), layer)
+
+
+def too_early(c_in, w):
+    """The second reduction, its long branch halved by a pool and not by its last convolution."""
+    b, row, column = w.double_reduce, (1, 7), (7, 1)
+    slow = stack(c_in, (b, 1), (b, row), (b, column), (w.double, 3)).append(nn.MaxPool2d(3, 2))
+    return rebuilt("3", branch7x7=lambda *_: slow)(c_in, w)
+
+
 def pool(kind):
     return lambda c_in, w: nn.Sequential(kind, conv(c_in, w.pool_proj, 1))
 
@@ -120,6 +148,11 @@ def biased(c_in, w):
 
 def forked(fork):
     return lambda c_in, w: stack(c_in, (w.reduce, 1)).append(fork(w.reduce, w.single))
+
+
+def halved(c_in, c_out):
+    half = c_out // 2
+    return Concat(a=conv(c_in, half, (1, 3)), b=conv(c_in, c_out - half, (3, 1)))
 
 
 def turned(c_in, c_out):
@@ -155,6 +188,29 @@ WRONG = [
     ("1", backwards(partial(Grid35, k=5)), "joined in another order"),
     ("1", lambda c_in, w: own("grid35")(c_in, w._replace(pool_proj=64)), "parameters, expected"),
     ("1", lambda c_in, w: nn.Identity(), "it has 0 parameters"),
+    ("1", ended("grid35", nn.Dropout(0.2)), "something else each time: dropout"),
+    ("1", ended("grid35", nn.ReLU6()), "something else"),
+    (
+        "1",
+        named("grid35", nn.BatchNorm2d, lambda norm: nn.BatchNorm2d(norm.num_features, 64)),
+        "an epsilon of 64",
+    ),
+    (
+        "1",
+        rebuilt("1", branch_pool=lambda c, w: conv(c, w.pool_proj, 1)),
+        "pool projection is miss",
+    ),
+    ("1", rebuilt("1", branch_pool=pool(nn.AvgPool2d(3))), "it joins grids of different heights"),
+    (
+        "1",
+        rebuilt(
+            "1",
+            branch3x3dbl=lambda c, w: stack(
+                c, (w.double_reduce, 1), (w.double_reduce, 3), (w.double, 3)
+            ),
+        ),
+        "the first 3x3 puts out double_reduce channels",
+    ),
     ("2", rebuilt("2", branch3x3=forked(turned)), "something else"),
     ("2", rebuilt("2", branch3x3=forked(lambda a, b: conv(a, b, 3))), "are not expected"),
     (
@@ -162,6 +218,8 @@ WRONG = [
         rebuilt("2", branch_pool=pool(nn.AvgPool2d(3, 1, 1, False, False))),
         "leaves the padding",
     ),
+    ("2", lambda c_in, w: suspects.forked(c_in, w, halved), "the two ends of a fork share"),
+    ("2", ended("grid8", nn.Dropout2d(0.2)), "something else each time: dropout"),
     ("2", backwards(Grid8), "joined in another order"),
     ("2", lambda c_in, w: own("grid8")(24, w), "parameters, expected"),
     ("2", own("grid8")(24, plain.widths()), "it is a block already"),
@@ -170,6 +228,9 @@ WRONG = [
     ("3", rebuilt("3", branch7x7=long()), "1x7 and 7x1 are missing"),
     ("3", rebuilt("3", branch_pool=lambda c_in, w: nn.AvgPool2d(3, 2)), "expected the maximum"),
     ("3", Detached, "detached"),
+    ("3", rebuilt("3", branch_pool=lambda c_in, w: nn.MaxPool2d(2)), "its pool is 2x2"),
+    ("3", ended("reduce17to8", nn.Dropout(0.2)), "something else each time: dropout"),
+    ("3", too_early, "something else"),
     ("3", lambda c_in, w: w, "nn.Module"),
 ]
 
@@ -179,6 +240,16 @@ def test_wrong_blocks_are_told_apart(monkeypatch, exercise, build, said):
     monkeypatch.setattr(checks, "OURS", ())  # many of these are made of the package's blocks
     state, told = judged(exercise, build)
     assert state == "not right yet" and said.lower() in told.lower(), told
+
+
+def test_a_slower_long_branch_is_never_taken_for_the_right_one():
+    """Wrong values must show behind four layers, whatever widths are drawn."""
+    for seed in range(60):
+        torch.manual_seed(seed)
+        w, shape = plain.widths(), (2, 24, 13, 11)
+        right = partial(plain.reduce17to8, 24, w)
+        assert other_network(own("reduce17to8")(24, w), right, shape) is None
+        assert "something else" in other_network(too_early(24, w), right, shape)
 
 
 @pytest.mark.parametrize("exercise", "123")

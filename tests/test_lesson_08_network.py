@@ -208,6 +208,12 @@ def unnormed(self, c_in, classes):
     return pool, conv, nn.Conv2d(self.wide(128), self.wide(768), 5), nn.ReLU(), *rest
 
 
+def wide_epsilon(self, layers):
+    for layer in layers:
+        layer.norm.eps = float(layer.norm.num_features)
+    return nn.ModuleList(layers)
+
+
 WRONG = {
     "Figure 5": (dict(five=3), "in grid35a, branch3x3, expected a 5x5 convolution from 2 to 3"),
     "the 7x1 first": (
@@ -224,6 +230,11 @@ WRONG = {
     "padded stem": (dict(stem_padding=1), "differ, with the right weights in it"),
     "one output": (dict(out=lambda self, x, y: x), "return (logits, aux logits)"),
     "aux for use": (dict(out=lambda self, x, y: (x, y)), "return the logits alone, got tuple"),
+    "aux first": (
+        dict(out=lambda self, x, y: (y, x) if self.training else x),
+        "it returns the aux logits first",
+    ),
+    "a channel count as epsilon": (dict(holder=wide_epsilon), "an epsilon of"),
     "detached": (dict(before_aux=lambda self, x: x.detach()), "learn something else"),
     "shared": (dict(grid17=shared_blocks), "parameters, expected"),
     "width ignored": (dict(wide=lambda self, n: n), "in the stem, conv1, expected a 3x3 stride 2"),

@@ -78,7 +78,7 @@ def other_regime(
     evaluation mode."""
     large = LARGE * x
     if not _alike(answer(large.clone()), right(large.clone()), channels):
-        return "with large inputs it puts out something else: has its activation an upper limit?"
+        return "with large inputs it puts out something else: a ReLU has no upper limit"
     try:
         answer.train(), right.train()
         once, again = (answer(x.clone()) for _ in range(2))

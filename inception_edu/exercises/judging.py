@@ -155,6 +155,7 @@ def _other_weights(answer: nn.Module, reference: nn.Module) -> str | None:
     said = [f"it has {count:,} parameters, expected {right:,}"]
     if count == right:
         said = [f"its {count:,} parameters are as many as expected, but in other shapes"]
+    said += ["layers in a plain Python list do not count"] * (not mine)
     said += [f"weights of shape {shape} are not expected" for shape in extra[:1]]
     said += [f"weights of shape {shape} are missing" for shape in missing[:1]]
     return "; ".join(said)

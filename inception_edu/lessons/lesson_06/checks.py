@@ -4,54 +4,23 @@ from collections.abc import Callable
 from functools import partial
 from math import isclose
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import max_pool2d
+from torch import nn
 
 from inception_edu import layers
 from inception_edu.exercises import Exercise
 from inception_edu.exercises.answers import near, other_number
+from inception_edu.exercises.comparing import settle
 from inception_edu.exercises.judging import calls, mistaken_for, other_network
-from inception_edu.layers import Concat
 from inception_edu.lessons.lesson_06 import grid_reduction, runs
+from inception_edu.lessons.lesson_06.mistakes import MISTAKEN_SAVINGS, left, reductions
 from inception_edu.lessons.lesson_06.pairs import other_pair
 
-Reference = Callable[[], nn.Module]
 OURS = "it calls the package's own: write it in your own lines"
 BUILT = "it is a network already, expected a function or class that builds one when it is called"
 SHAPES = ((5, 64, 64), (5, 32, 64), (5, 96, 48), (7, 128, 128), (7, 64, 96), (3, 20, 30), (9, 8, 6))
 
 
-def counted(c_in: int, c_out: int, *kernels: int | tuple[int, int]) -> int:
-    """Weights of convolutions one after the other, counted on built layers."""
-    widths = [c_in] + [c_out] * len(kernels)
-    with torch.device("meta"):
-        convs = [nn.Conv2d(*widths[i : i + 2], k, bias=False) for i, k in enumerate(kernels)]
-    return sum(layer.weight.numel() for layer in convs)
-
-
 # Exercise 1: the saving
-
-
-def left(n: int, c_in: int, c_out: int) -> float:
-    """The fraction of the MACs that is left when 3x3s stand for an n x n."""
-    return counted(c_in, c_out, *[3] * ((n - 1) // 2)) / counted(c_in, c_out, n)
-
-
-MISTAKEN_SAVINGS: dict[str, Callable[[int, int, int], float]] = {
-    "that is what is left, not what is saved": left,
-    "give a fraction, not percent": lambda *shape: 100 * (1 - left(*shape)),
-    "(n - 1) / 2 of them are needed to see n x n, not one": lambda n, a, b: 1 - 9 / n**2,
-    "two of them see 5x5 only; (n - 1) / 2 see n x n": (
-        lambda n, a, b: 1 - counted(a, b, 3, 3) / counted(a, b, n)
-    ),
-    "only the first 3x3 reads c_in channels, the others read c_out": (
-        lambda n, a, b: 1 - 9 * (n - 1) / 2 / n**2
-    ),
-    "the first 3x3 reads c_in channels, too": (
-        lambda n, a, b: 1 - 9 * (n - 1) / 2 * b / (n**2 * a)
-    ),
-}
 
 
 def alike(answer: float, right: float) -> bool:
@@ -104,50 +73,6 @@ def check_factorised(build: Callable[[int, int, int], nn.Module]) -> str | None:
 # Exercise 3: the grid reduction
 
 
-class Halves(nn.Module):
-    """A stride-2 convolution and a max pool, of which one makes both halves of the output."""
-
-    def __init__(self, conv: nn.Module, *, pooled: bool) -> None:
-        super().__init__()
-        self.conv, self.pooled = conv, pooled
-
-    def forward(self, x: Tensor) -> Tensor:
-        half = max_pool2d(x, 3, 2) if self.pooled else self.conv(x)
-        return torch.cat([half, half], dim=1)
-
-
-def reductions(c: int, *, bias: bool, norm: bool, relu: bool) -> dict[str, Reference]:
-    """The grid reduction under "", and the networks that well-known mistakes make of it, by what
-    is to be said of them."""
-
-    def convolved(c_out: int, **options: int) -> nn.Sequential:
-        after = [nn.BatchNorm2d(c_out)] * norm + [nn.ReLU()] * relu
-        return nn.Sequential(nn.Conv2d(c, c_out, 3, bias=bias, **options), *after)
-
-    pool = nn.MaxPool2d(3, 2)
-    return {
-        "": lambda: Concat(conv=convolved(c, stride=2), pool=pool),
-        "the pool comes first, and all must pass through its c channels, a bottleneck": (
-            lambda: nn.Sequential(pool, convolved(2 * c, padding=1))
-        ),
-        "the convolution runs on the full grid, which costs four times as much: give it stride 2": (
-            lambda: nn.Sequential(convolved(2 * c, padding=1), pool)
-        ),
-        "all 2c channels are convolved; half of them come from a max pool of the input": (
-            lambda: convolved(2 * c, stride=2)
-        ),
-        "the average is pooled, expected the maximum": (
-            lambda: Concat(conv=convolved(c, stride=2), pool=nn.AvgPool2d(3, 2))
-        ),
-        "both halves come from the pool, and the convolution is not used": (
-            lambda: Halves(convolved(c, stride=2), pooled=True)
-        ),
-        "both halves come from the convolution, and nothing from the pool": (
-            lambda: Halves(convolved(c, stride=2), pooled=False)
-        ),
-    }
-
-
 def check_reduction(reduction: Callable[[int], nn.Module]) -> str | None:
     """`reduction(c)`: (n, c, 35, 35) -> (n, 2c, 17, 17), stride-2 3x3 and max pool side by side.
 
@@ -157,17 +82,19 @@ def check_reduction(reduction: Callable[[int], nn.Module]) -> str | None:
         return BUILT
     for c in (4, 6, 3):
         answer, shape, said = reduction(c), (2, c, 35, 35), []
+        if is_module(answer):
+            settle(answer, shape)
         vectors = sum(p.ndim == 1 for p in answer.parameters()) if is_module(answer) else 0
         for relu in (True, False):
             known = reductions(c, bias=vectors % 2 == 1, norm=vectors > 1, relu=relu)
-            why = other_network(answer, known.pop(""), shape, channels=(c, c))
+            why = other_network(answer, known.pop(""), shape, channels=(c, c), training=True)
             if not why:
                 break
             said.append(why)
             if mistake := is_module(answer) and mistaken_for(answer, known, shape, (c, c)):
                 return f"for c = {c}, {mistake}"
         else:  # what is closer to being right, with a ReLU or without
-            why = min(said, key=lambda why: "something else" in why)
+            why = min(said, key=lambda why: "right shapes" in why)
             return f"for c = {c}, {why}"
     return OURS if calls(partial(reduction, 4), grid_reduction.reduction) else None
 

@@ -1,11 +1,14 @@
 """Lesson 06: two convolutions in a row by functions of torch, and the mistakes that are made."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, gelu, leaky_relu, pad
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from inception_edu.exercises.comparing import settle
 from inception_edu.exercises.judging import mistaken_for, other_network
 
 Kernel = tuple[int, int]
@@ -29,7 +32,8 @@ class Pair(nn.Module):
         between: bool = True,
         after: bool = True,
         relu_first: bool = False,
-        norm: bool = True,
+        norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+        bend: Callable[[Tensor], Tensor] = torch.relu,
     ) -> None:
         super().__init__()
         c = middle or c_out
@@ -40,9 +44,10 @@ class Pair(nn.Module):
         self.biases = nn.ParameterList(
             torch.zeros(o) for o, bias in zip((c, c_out), biases, strict=True) if bias
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(o) if norm else nn.Identity() for o in (c, c_out))
+        self.norms = nn.ModuleList(norm(o) for o in (c, c_out))
         self.pads = pads or tuple((h // 2, w // 2) for h, w in kernels)
         self.relus, self.relu_first, self.has_bias = (between, after), relu_first, biases
+        self.bend = bend
 
     def forward(self, x: Tensor) -> Tensor:
         biases = iter(self.biases)
@@ -53,7 +58,7 @@ class Pair(nn.Module):
                 x = self.norms[i](x.relu())
             else:
                 x = self.norms[i](x)
-                x = x.relu() if self.relus[i] else x
+                x = self.bend(x) if self.relus[i] else x
         return x
 
 
@@ -62,6 +67,17 @@ ACTIVATIONS = {
     "the ReLU after the second convolution is missing": dict(after=False),
     "there is no ReLU at all": dict(between=False, after=False),
     "batch norm stands behind the ReLU; it belongs before it": dict(relu_first=True),
+    "a leaky ReLU stands where a ReLU is asked for": dict(bend=leaky_relu),
+    "a GELU stands where a ReLU is asked for": dict(bend=gelu),
+    "its norm takes the mean over one image alone; batch norm takes it over the batch": dict(
+        norm=partial(nn.InstanceNorm2d, affine=True)
+    ),
+    "its norm takes one mean over all channels; batch norm has one for each": dict(
+        norm=partial(nn.GroupNorm, 1)
+    ),
+    "in use its norm takes the batch's own mean, expected the running one": dict(
+        norm=partial(nn.BatchNorm2d, track_running_stats=False)
+    ),
 }
 NONE: Kernel = (0, 0)
 
@@ -85,6 +101,10 @@ def other_pads(kernels: tuple[Kernel, Kernel], names: tuple[str, str]) -> dict[s
                 second,
                 first,
             ),
+            f"all of the padding stands before the {names[0]}; each pads its own direction": (
+                both,
+                NONE,
+            ),
             "one number as padding pads height and width; "
             f"the {names[0]} needs {row}, the {names[1]} {column}": (both, both),
         }
@@ -103,14 +123,19 @@ def other_pair(
     `sizes` are c_in and c_out, `names` what the two convolutions are called. Whether a convolution
     has a bias before its batch norm is left to the answer.
     """
+    if isinstance(answer, nn.Module):
+        settle(answer, shape)
     if why := other_kernels(answer, sizes, kernels, names):
         return why
+    if any(isinstance(m, _BatchNorm) and not m.affine for m in answer.modules()):
+        return "a batch norm has no weights of its own: leave affine as it is"
     vectors = sum(p.ndim == 1 for p in answer.parameters()) - 4  # two norms have four
     if vectors < 0:
         return "batch norm is missing: it belongs between each convolution and its ReLU"
     chosen = [both for both in POSSIBLE if sum(both) == vectors] or POSSIBLE[:1]
     builds = [partial(Pair, *sizes, biases=biases) for biases in chosen]
-    said = [other_network(answer, partial(build, kernels), shape) for build in builds]
+    rights = [partial(build, kernels) for build in builds]
+    said = [other_network(answer, right, shape, training=True) for right in rights]
     if None in said:
         return None
     wrong = ACTIVATIONS | other_pads(kernels, names)
@@ -120,7 +145,7 @@ def other_pair(
             known[f"the {names[1]} comes first, expected last"] = partial(build, kernels[::-1])
         if why := mistaken_for(answer, known, shape):
             return why
-    return min(said, key=lambda why: "puts out something else" in why)  # the nearest to right
+    return min(said, key=lambda why: "right shapes" in why)  # the nearest to right
 
 
 def other_kernels(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from inception_edu import factorised, inception_v3
 from inception_edu.exercises import dataflow
+from inception_edu.exercises.comparing import other_epsilon
 from inception_edu.exercises.judging import calls, same
 from inception_edu.lessons.lesson_08 import plain
 
@@ -50,6 +51,8 @@ def other_network(answer: nn.Module, right: nn.Module) -> str | None:
     and in evaluation mode without."""
     if not isinstance(answer, nn.Module):
         return f"calling the class must make an nn.Module, got {str(answer)[:60]!r}"
+    if why := other_epsilon(answer):
+        return why
     for network in (answer, right):
         prepare(network)
     x = torch.randn(3, 3, 299, 299, dtype=torch.float64)
@@ -66,7 +69,8 @@ def other_network(answer: nn.Module, right: nn.Module) -> str | None:
         return why or f"its pass stops after {before[-1] if before else 'nothing'} ({error})"
     if why := wrong_outputs(outputs, theirs):
         return why
-    why = dataflow.difference(mine, theirs, right) or other_count("norms", mine, theirs, right)
+    why = dataflow.difference(mine, theirs, right) or other_order(mine, theirs)
+    why = why or other_count("norms", mine, theirs, right)
     if why or (why := not_used(answer, right)):
         return why
     pairs = list(dataflow.pairs(mine, theirs))
@@ -102,6 +106,13 @@ def wrong_outputs(outputs: object, theirs: list[dataflow.Node]) -> str | None:
     if not all(isinstance(out, Tensor) and out.shape == (3, classes) for out in outputs):
         return f"{wanted}; got {[tuple(getattr(out, 'shape', ())) for out in outputs]}"
     return None
+
+
+def other_order(mine: list[dataflow.Node], theirs: list[dataflow.Node]) -> str | None:
+    """Whether the same layers lead to the outputs in another order."""
+    if {(n.up, n.down) for n in mine} == {(n.up, n.down) for n in theirs}:
+        return None
+    return "while it trains, return (logits, aux logits); it returns the aux logits first"
 
 
 def not_used(answer: nn.Module, right: nn.Module) -> str | None:

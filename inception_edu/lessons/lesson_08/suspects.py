@@ -34,6 +34,10 @@ def mistaken_pools(build: Build, c_in: int, w: Widths) -> dict[str, Block]:
         for why, pool in pools.items()
     }
     swapped = nn.Sequential(conv(c_in, w.pool_proj, 1), nn.AvgPool2d(3, 1, 1))
+    missing = conv(c_in, w.pool_proj, 1)
+    made["the average pool before the pool projection is missing"] = replaced(
+        build, c_in, w, branch_pool=missing
+    )
     made["the pool projection stands before its pool"] = replaced(
         build, c_in, w, branch_pool=swapped
     )
@@ -42,7 +46,7 @@ def mistaken_pools(build: Build, c_in: int, w: Widths) -> dict[str, Block]:
 
 def grid35_mistakes(c_in: int, w: Widths) -> dict[str, Block]:
     """Other branches than torchvision's, in that block."""
-    single = conv(w.double_reduce, w.double, 5)
+    b, single = w.double_reduce, conv(w.double_reduce, w.double, 5)
     return {
         "that is [V3]'s Figure 5, with a 3x3 in its second branch; torchvision's has a 5x5": (
             lambda: Grid35(c_in, w)
@@ -52,6 +56,9 @@ def grid35_mistakes(c_in: int, w: Widths) -> dict[str, Block]:
             c_in,
             w,
             branch3x3dbl=nn.Sequential(conv(c_in, w.double_reduce, 1), single),
+        ),
+        "in its third branch the first 3x3 puts out double_reduce channels, expected double": (
+            replaced(plain.grid35, c_in, w, branch3x3dbl=stack(c_in, (b, 1), (b, 3), (w.double, 3)))
         ),
         **mistaken_pools(plain.grid35, c_in, w),
     }
@@ -69,6 +76,12 @@ def chained(c_in: int, c_out: int) -> nn.Module:
     return stack(c_in, (c_out, (1, 3)), (c_out, (3, 1)))
 
 
+def halved(c_in: int, c_out: int) -> Concat:
+    """A fork whose two ends share the channels that each should have."""
+    half = c_out // 2
+    return Concat(a=conv(c_in, half, (1, 3)), b=conv(c_in, c_out - half, (3, 1)))
+
+
 def forked(c_in: int, w: Widths, fork: Callable[[int, int], nn.Module]) -> nn.Module:
     """The block of the 8 x 8 grid with something else in the place of its forks."""
     block = plain.grid8(c_in, w)
@@ -82,6 +95,9 @@ def grid8_mistakes(c_in: int, w: Widths) -> dict[str, Block]:
         "in its forks the 3x1 comes before the 1x3": lambda: forked(c_in, w, Swapped),
         "1x3 and 3x1 run one after the other; in a fork both read the same input": (
             lambda: forked(c_in, w, chained)
+        ),
+        "the two ends of a fork share its channels; each has all of them": (
+            lambda: forked(c_in, w, halved)
         ),
         "a 3x3 stands where a fork is asked for": (
             lambda: forked(c_in, w, lambda a, b: conv(a, b, 3))
@@ -104,5 +120,8 @@ def reduction_mistakes(c_in: int, w: Widths) -> dict[str, Block]:
         "the 7x1 comes before the 1x7": second(c_in, w, (7, 1), (1, 7)),
         "a whole 7x7 stands where 1x7 and 7x1 are asked for": second(c_in, w, (7, 7)),
         "1x7 and 7x1 are missing": second(c_in, w),
+        "its pool is 2x2, expected 3x3": replaced(
+            plain.reduce17to8, c_in, w, branch_pool=nn.MaxPool2d(2)
+        ),
         "the average is pooled, expected the maximum": average,
     }
