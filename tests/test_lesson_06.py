@@ -401,9 +401,8 @@ class Unfolded(Biased):
 
 
 def normed_only(c):
-    return Concat(
-        a=conv(c, c, 3, 2, padding=0, relu=False), b=nn.MaxPool2d((3, 3), ceil_mode=True, stride=2)
-    )
+    pool = nn.MaxPool2d((3, 3), stride=2, ceil_mode=True)
+    return Concat(a=conv(c, c, 3, 2, padding=0, relu=False), b=pool)
 
 
 def swapped(c):

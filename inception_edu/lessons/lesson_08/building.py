@@ -53,8 +53,7 @@ def other_network(answer: nn.Module, right: nn.Module) -> str | None:
         return f"calling the class must make an nn.Module, got {str(answer)[:60]!r}"
     if why := other_epsilon(answer):
         return why
-    for network in (answer, right):
-        prepare(network)
+    prepare(answer), prepare(right)
     x = torch.randn(3, 3, 299, 299, dtype=torch.float64)
     theirs = dataflow.traced(right.train(), x)
     try:
@@ -70,8 +69,8 @@ def other_network(answer: nn.Module, right: nn.Module) -> str | None:
     if why := wrong_outputs(outputs, theirs):
         return why
     why = dataflow.difference(mine, theirs, right) or other_order(mine, theirs)
-    why = why or other_count("norms", mine, theirs, right)
-    if why or (why := not_used(answer, right)):
+    why = why or other_count("norms", mine, theirs, right) or not_used(answer, right)
+    if why:
         return why
     pairs = list(dataflow.pairs(mine, theirs))
     with torch.no_grad():
