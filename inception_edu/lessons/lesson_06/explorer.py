@@ -89,7 +89,8 @@ def _draw(fig: Figure, ways: tuple[Way, Way]) -> None:
             ax.text(x, value, f"{value:.3g}" if value < 100 else f"{value:,.0f}", ha="center",
                     va="bottom", weight="bold")  # fmt: skip
         ax.set_xticks(range(2), [name.replace(" + ", "\n+ ") for name in names])
-        ax.set(ylabel=label, ylim=(0, 1.2 * max(values)))
+        ax.set(xlabel=label, ylim=(0, 1.2 * max(values)), yticks=[])  # each bar bears its number
+        ax.spines["left"].set_visible(False)
         ax.set_title(less(*values))
 
 

@@ -96,7 +96,7 @@ def parts() -> dict[str, nn.Module]:
         torch.manual_seed(0)
         alone = {
             "max pool alone": nn.MaxPool2d(3, 2),
-            "its convolution alone": conv(1, 1, 3, 2, padding=0, norm=False, relu=False),
+            "half of the channels, convolved": conv(1, 1, 3, 2, padding=0, norm=False, relu=False),
         }
         return alone | {way: reduction(way, 1, bare=True) for way in WAYS}
 

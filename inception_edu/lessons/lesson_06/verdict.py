@@ -1,7 +1,7 @@
 """Lesson 06: what its saved studies say, as figures and tables."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -21,6 +21,7 @@ BETWEEN = [
 ]
 AGAINST_5X5 = [(form, "5x5") for form in FORMS if "ReLU" in form]
 REDUCED = [(name, "no reduce") for name in REDUCES if name != "no reduce"]
+REDUCED += [("16 channels", "32 channels"), ("8 channels", "32 channels")]  # as many layers
 POOL = [("side by side", other) for other in ("stride-2 convolution", HALF, *WAYS[:2])]
 
 
@@ -57,16 +58,27 @@ def early(study: dict, name: str) -> list[float]:
 def against(
     study: dict,
     pairs: Sequence[tuple[str, str]],
-    value: Callable[[dict, str], list[float]] = accuracies,
 ) -> Table:
     """How much more accurate the first of each pair of entries is, seed by seed."""
     rows, bold = [("network", "against", "points, 95 % interval", "verdict")], []
     for first, second in pairs:
-        change = paired(value(study, first), value(study, second))
+        change = paired(accuracies(study, first), accuracies(study, second))
         bold += [len(rows) - 1] if change.verdict != "cannot tell" else []
         rows.append((first, second, str(change), change.verdict))
     about = f"n = {change.n} seeds, paired; {made_by(study)}"
     return Table(rows, left=2, bold=bold, caption=about)
+
+
+def ends(study: dict) -> Table:
+    """How much more accurate the wide last blocks are, early on and at the end, seed by seed."""
+    first, second = study["runs"]
+    step = study["runs"][first][0]["rows"][0]["step"]
+    rows = [("wide against deep", "points, 95 % interval", "verdict")]
+    measured = {f"on validation images, after {step} steps": early, "on test images": accuracies}
+    for when, value in measured.items():
+        change = paired(value(study, first), value(study, second))
+        rows.append((when, str(change), change.verdict))
+    return Table(rows, caption=f"n = {change.n} seeds, paired; {made_by(study)}")
 
 
 def gain(study: dict, first: str, second: str) -> float:
@@ -121,7 +133,7 @@ def show_forms(study: dict) -> Picture:
 def show_ways(study: dict) -> Picture:
     """Every run of the ways to halve the grid."""
     values = {way: accuracies(study, way) for way in (*WAYS, HALF)}
-    colours = [*COLOUR.values(), "branch3x3"]
+    colours = [*COLOUR.values(), "ink"]
     return show_dots(Dots(values, colours, f"{highest(values).capitalize()}: highest mean"))
 
 

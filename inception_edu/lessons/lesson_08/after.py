@@ -106,7 +106,8 @@ def _draw_fading(fig: Figure, found: dict[str, dict[int, float]]) -> None:
     ax.set(ylabel="first block's gradient\n/ last block's", xticks=DEPTHS, xticklabels=DEPTHS)
     ax.minorticks_off()
     plain, residual = (found[kind][DEPTHS[-1]] for kind in ("plain", "residual"))
-    ax.set_title(f"{DEPTHS[-1]} plain blocks keep {plain:.0e} of it, with the sum {residual:.1g}")
+    kept = f"{DEPTHS[-1]} plain blocks leave {plain:.0e} of the gradient"
+    ax.set_title(f"{kept}, with the sum {residual:.1g}")
     ax.legend(frameon=False)
 
 

@@ -87,13 +87,12 @@ def verdicts(study: dict) -> Table:
     rows = [("rung", "error in [V3]", "gain", "accuracy here", "gain, 95 % interval", "verdict")]
     climbed = {step.rung: step for step in steps(study)}
     for rung, printed in TABLE_3.items():
-        cells = ["", "not built", "", ""]
-        if rung in study["runs"]:
-            cells = ["", mean_std(accuracies(study, rung)), "", "the start"]
-        if rung in climbed:
-            step = climbed[rung]
-            cells = [f"{step.paper:+.1f}", cells[1], str(step.here), step.verdict]
-        rows.append((rung, f"{printed.top1:.1f}", *cells))
+        step, built = climbed.get(rung), rung in study["runs"]
+        paper, here, verdict = "", "", "the start" if built else ""
+        if step:
+            paper, here, verdict = f"{step.paper:+.1f}", str(step.here), step.verdict
+        reached = mean_std(accuracies(study, rung)) if built else "not built"
+        rows.append((rung, f"{printed.top1:.1f}", paper, reached, here, verdict))
     n = len(next(iter(study["runs"].values())))
     caption = f"Fashion-MNIST, percent; n = {n} seeds, differences paired; {made_by(study)}"
     return Table(rows, caption=caption)
@@ -121,7 +120,7 @@ def _draw(fig: Figure, found: list[Step]) -> None:
         here.plot(inside, y, mark, ms=11, color=COLOURS["ink"], clip_on=False)
         here.text(RANGE + 0.2, y, f"{mean:+.1f}", va="center", weight="bold")
     paper.set_yticks(range(len(found)), [step.rung for step in found])
-    paper.set(xlabel="points on ImageNet", xlim=(0, 4.5), title="[V3] Table 3")
+    paper.set(xlabel="points on ImageNet", xlim=(0, 4.5), title="[V3]: all six steps gain")
     here.axvline(0, color=COLOURS["ink"], lw=1)
     here.invert_yaxis()
     unsure = sum(step.verdict == "cannot tell" for step in found)

@@ -94,12 +94,16 @@ def _draw_side_by_side(fig: Figure, data: dict[str, list[Stage]]) -> None:
 
 
 def draw_staircase(ax: Axes, parts: list[Stage], *, shapes: bool = True) -> None:
-    """A bar for each part, as high as its grid's side, which stands above it, with its channels."""
+    """A bar for each part, as high as its grid's side, which stands above the first of equal ones,
+    with its channels if `shapes` are to be shown."""
     colours = [KINDS[part.kind] for part in parts]
     ax.bar(range(len(parts)), [part.side for part in parts], color=colours, width=0.9)
+    before = None
     for x, part in enumerate(parts):
         label = f"{part.side}\nx{part.output[2]}" if shapes else f"{part.side}"
-        ax.text(x, part.side * 1.08, label, ha="center", va="bottom", fontsize=10)
+        if label != before:
+            ax.text(x, part.side * 1.08, label, ha="center", va="bottom", fontsize=11)
+        before = label
     _name_parts(ax, parts)
     ax.set_yscale("log")
     ax.minorticks_off()  # they would take a tenth of the time of an explorer's step
@@ -109,7 +113,7 @@ def draw_staircase(ax: Axes, parts: list[Stage], *, shapes: bool = True) -> None
 
 def _name_parts(ax: Axes, parts: list[Stage]) -> None:
     ax.tick_params("x", pad=1)
-    aslant = dict(rotation=55, ha="right", rotation_mode="anchor", fontsize=10.5)
+    aslant = dict(rotation=55, ha="right", rotation_mode="anchor", fontsize=11)
     ax.set_xticks(range(len(parts)), [part.name for part in parts], **aslant)
 
 
