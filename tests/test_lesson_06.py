@@ -660,7 +660,7 @@ def test_what_is_seen_is_what_changes_the_output():
     fractions = {name: grid_reduction.percent(one) for name, one in seen.items()}
     assert fractions["max pool alone"] == fractions["pool, then convolution"] < 289 / 1225
     assert 0.8 < fractions["convolution, then pool"] < 1
-    for name in ("its convolution alone", "stride-2 convolution", "side by side"):
+    for name in ("half of the channels, convolved", "stride-2 convolution", "side by side"):
         assert fractions[name] == 1
     for name in ("max pool alone", "convolution, then pool"):
         before = parts[name](image)
@@ -706,7 +706,10 @@ def made_up(entries, means, n=5):
     """A study of these entries, whose runs lie around the means, in percent."""
     runs = {
         name: [
-            dict(test_accuracy=mean / 100 + i % 3 / 1000, rows=[dict(valid_accuracy=mean / 200)])
+            dict(
+                test_accuracy=mean / 100 + i % 3 / 1000,
+                rows=[dict(step=215, valid_accuracy=mean / 200)],
+            )
             for i in range(n)
         ]
         for name, mean in zip(entries, means, strict=True)
@@ -740,8 +743,6 @@ def test_differences_are_paired_and_bold_where_they_can_be_told():
     assert found.rows[1][2:] == ("+5.0 (+5.0 to +5.0)", "better")
     assert found.rows[2][3] == "cannot tell" and found.bold == {0}
     assert found.caption.startswith("n = 5 seeds, paired; python -m authoring measure x")
-    early = verdict.against(study, verdict.BETWEEN, verdict.early)
-    assert early.rows[1][2].startswith("+2.5 ")
     assert verdict.gain(study, "5x5", "3x3 + 3x3, ReLU between") == -10
     assert verdict.reached(study, lesson.RUNS).rows[1][-2:] == ("80.1 ± 0.1", "5")
 
@@ -776,6 +777,23 @@ def test_ways_and_ends_are_drawn_with_the_highest_named():
     assert {row[0] for row in rows} == {"side by side"} and len(rows) == 4
     ends = made_up(lesson.WIDE, (80, 81))
     assert "Wide against deep: -1.0 (-1.0 to -1.0) points" in verdict.show_ends(ends).words
+    rows = verdict.ends(ends).rows[1:]
+    assert rows[0] == ("on validation images, after 215 steps", "-0.5 (-0.5 to -0.5)", "worse")
+    assert rows[1] == ("on test images", "-1.0 (-1.0 to -1.0)", "worse")
+
+
+def test_each_way_to_halve_has_a_colour_of_its_own(monkeypatch):
+    monkeypatch.setattr(verdict, "show_dots", lambda dots: dots)
+    dots = verdict.show_ways(made_up(lesson.REDUCTIONS, (80, 81, 82, 85, 79)))
+    assert len(dots.values) == len(set(dots.colours)) == 5
+
+
+def test_the_study_of_the_reduce_has_a_control_of_as_many_layers():
+    """Against the network without a 1x1, one more layer hides a loss."""
+    rows = {row[:2]: row[2:] for row in verdict.against(saved("reduce"), verdict.REDUCED).rows[1:]}
+    assert rows["16 channels", "no reduce"] == ("+0.2 (-0.1 to +0.4)", "cannot tell")
+    assert rows["16 channels", "32 channels"] == ("-0.3 (-0.5 to -0.1)", "worse")
+    assert rows["32 channels", "no reduce"] == ("+0.5 (+0.3 to +0.6)", "better")
 
 
 # --- the networks of the studies

@@ -26,7 +26,6 @@ BUDGETS = {  # least and most
 }
 OWN_BUDGETS = {
     "00": {"cells": (20, 40), "words of text": (600, 1500)},
-    "06": {"cells": (30, 61)},
     "09": {"kilobytes": (0, 850)},  # photographs, which compress badly
     "10": {"cells": (30, 75)},
 }

@@ -106,7 +106,7 @@ def _draw_rank(fig: Figure, banks: Banks) -> None:
     single.plot(range(1, 6), 100 * errors(LINE), **dashed, label="diagonal line")
     before, last = (f"{100 * typical(weight)[1][0]:.0f}" for weight in banks.values())
     single.set_title(f"One pair misses {last} %, untrained {before} %")
-    xlabel = "pairs of vectors for one kernel; band: the middle 80 % of kernels"
+    xlabel = "pairs of vectors for one kernel\nband: the middle 80 % of the kernels"
     single.set(xlabel=xlabel, ylabel="error, %", xticks=range(1, 6))
     weight = list(banks.values())[-1]
     c = weight.shape[0]

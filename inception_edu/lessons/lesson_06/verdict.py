@@ -133,7 +133,7 @@ def show_forms(study: dict) -> Picture:
 def show_ways(study: dict) -> Picture:
     """Every run of the ways to halve the grid."""
     values = {way: accuracies(study, way) for way in (*WAYS, HALF)}
-    colours = [*COLOUR.values(), "ink"]
+    colours = [*COLOUR.values(), "branch1x1"]
     return show_dots(Dots(values, colours, f"{highest(values).capitalize()}: highest mean"))
 
 

@@ -120,7 +120,7 @@ def _draw(fig: Figure, found: list[Step]) -> None:
         here.plot(inside, y, mark, ms=11, color=COLOURS["ink"], clip_on=False)
         here.text(RANGE + 0.2, y, f"{mean:+.1f}", va="center", weight="bold")
     paper.set_yticks(range(len(found)), [step.rung for step in found])
-    paper.set(xlabel="points on ImageNet", xlim=(0, 4.5), title="[V3]: all six steps gain")
+    paper.set(xlabel="points on ImageNet", xlim=(0, 4.5), title="[V3] Table 3: each step gains")
     here.axvline(0, color=COLOURS["ink"], lw=1)
     here.invert_yaxis()
     unsure = sum(step.verdict == "cannot tell" for step in found)

@@ -100,7 +100,7 @@ def draw_staircase(ax: Axes, parts: list[Stage], *, shapes: bool = True) -> None
     ax.bar(range(len(parts)), [part.side for part in parts], color=colours, width=0.9)
     before = None
     for x, part in enumerate(parts):
-        label = f"{part.side}\nx{part.output[2]}" if shapes else f"{part.side}"
+        label = f"{part.side}\n{part.output[2]}" if shapes else f"{part.side}"
         if label != before:
             ax.text(x, part.side * 1.08, label, ha="center", va="bottom", fontsize=11)
         before = label
