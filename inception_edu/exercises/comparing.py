@@ -70,15 +70,23 @@ def other_epsilon(network: nn.Module) -> str | None:
 
 
 @torch.no_grad()
-def other_regime(
+def other_for_large(
     answer: nn.Module, right: nn.Module, x: Tensor, channels: Sequence[int] = ()
 ) -> str | None:
-    """How a network that is right for x in use differs from the right one with the same weights, in
-    use for large inputs, or while it trains, where neither draws anything. Both are left in
-    evaluation mode."""
+    """How a network that is right for x differs from the right one with the same weights for much
+    larger inputs."""
     large = LARGE * x
-    if not _alike(answer(large.clone()), right(large.clone()), channels):
-        return "with large inputs it puts out something else: a ReLU has no upper limit"
+    if _alike(answer(large.clone()), right(large.clone()), channels):
+        return None
+    return "with large inputs it puts out something else: a ReLU has no upper limit"
+
+
+@torch.no_grad()
+def other_training(
+    answer: nn.Module, right: nn.Module, x: Tensor, channels: Sequence[int] = ()
+) -> str | None:
+    """How a network that is right in use differs from the right one with the same weights while it
+    trains, where neither draws anything. Both are left in evaluation mode."""
     try:
         answer.train(), right.train()
         once, again = (answer(x.clone()) for _ in range(2))

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from inception_edu.exercises.comparing import (
     orders,
     other_epsilon,
-    other_regime,
+    other_for_large,
+    other_training,
     prepare,
     same,
     settle,
@@ -76,7 +77,7 @@ def other_network(
 
     Modules of any make and dtype will do, with their weights declared in any order, and with any
     small epsilon in a norm. `channels` are the branches' widths if they may be joined in any order;
-    `training` compares them for large inputs and while they train, too, if neither has a dropout.
+    `training` compares them while they train, too, if neither has a dropout.
     """
     reference, x = right(), torch.randn(shape, requires_grad=True)
     if not isinstance(answer, nn.Module):
@@ -94,10 +95,9 @@ def other_network(
     if not isinstance(found, Tensor) or found.shape != expected.shape:
         seen = tuple(found.shape) if isinstance(found, Tensor) else str(found)[:60]
         return f"{tuple(x.shape)} becomes {seen}, expected {tuple(expected.shape)}"
-    why = _with_the_same_weights(answer, reference, x, channels)
-    if why or not training:
-        return why
-    return other_regime(answer, reference, x.detach(), channels)
+    compared = (answer, reference, x.detach(), channels)
+    why = _with_the_same_weights(answer, reference, x, channels) or other_for_large(*compared)
+    return why or (other_training(*compared) if training else None)
 
 
 def _with_the_same_weights(
