@@ -116,7 +116,7 @@ def _draw_input(fig: Figure, data: tuple[Tensor, Tensor, list[Ported]]) -> None:
     before, after, runs = data
     values, accuracies = fig.subplots(1, 2)
     edges = torch.linspace(-3, 3, 41).tolist()
-    filled = dict(color=INK[COLOURS["mended"]], label="before the block runs")
+    filled = dict(color=INK[COLOURS["mended"]], label="before")
     line = dict(color=INK[COLOURS["as it was"]], label="afterwards", histtype="step", lw=2.5)
     for x, looks in ((before, filled), (after, line)):
         weights = torch.full((x.numel(),), 100 / x.numel()).numpy()
@@ -132,4 +132,4 @@ def _draw_input(fig: Figure, data: tuple[Tensor, Tensor, list[Ported]]) -> None:
     accuracies.set(xlim=(-0.4, 1.4), xticks=(0, 1), ylabel="accuracy, %", ylim=(0, 100))
     accuracies.set_xticklabels(COLOURS)
     change = paired([run.as_it_was for run in runs], [run.mended for run in runs]).mean
-    accuracies.set_title(f"The same weights: {change:+.1f} points")
+    accuracies.set_title(f"The same weights, {-change:.1f} points fewer")

@@ -70,7 +70,7 @@ def _draw_report(fig: Figure, rows: list[Row]) -> None:
     losses.legend(frameon=False, loc="lower left")
     reported.plot(steps, accuracies, "o-", color=INK["ink"], lw=2.5)
     reported.set(xlabel="step", ylabel="accuracy, %", ylim=(0, 100))
-    reported.set_title("The reported accuracy stays where it is")
+    reported.set_title("The accuracy does not move")
 
 
 def damage_1() -> Picture:
