@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 
 from inception_edu.cost import receptive_field
 from inception_edu.data import Split
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS
 from inception_edu.googlenet import Inception
 from inception_edu.predict import Classifier
@@ -97,6 +98,19 @@ def look(blocks: dict[str, Block], photos: Photos, name: str, channel: int) -> E
         down, right = (block.first + block.jump * at for at in (row, column))
         boxes.append((right - block.side / 2, down - block.side / 2, block.side))
     return Excited(photos, chosen, boxes, name, channel, channels)
+
+
+def table(blocks: dict[str, Block], photos: Photos) -> Table:
+    """Of each block how many percent of its channels have nine photos of one class, and what a
+    place sees."""
+    rows = [
+        ("block", "channels", "with nine photos of one class, %", "a place sees, pixels a side")
+    ]
+    for name, block in blocks.items():
+        labels = photos.labels[block.peaks.topk(SHOWN, 0).indices]  # (9, channels)
+        pure = 100 * (labels == labels[0]).all(0).double().mean().item()
+        rows.append((name, block.peaks.shape[1], f"{pure:.0f}", block.side))
+    return Table(rows)
 
 
 def explorer(blocks: dict[str, Block], photos: Photos) -> Explorer:

@@ -80,6 +80,12 @@ def in_a_new_folder(photo: Image.Image) -> tuple[TemporaryDirectory, Found]:
     return box, find_photos(write_strange(Path(box.name, "strange"), photo))
 
 
+def ready(paths: list[Path]) -> int:
+    """How many files are upright and red, green and blue as Pillow opens them."""
+    opened = (Image.open(path) for path in paths)
+    return sum(image.mode == "RGB" and image.size == SIDES for image in opened)
+
+
 def rejected(found: Found) -> Table:
     """The files that are left out, and why."""
     rows = [(path.name, why.split(" (")[0]) for path, why in found.rejected]
