@@ -55,13 +55,14 @@ def size_of(seen: list[Seen]) -> tuple[float, float]:
 
 
 def draw_predictions(fig: Figure, seen: list[Seen]) -> None:
-    """A row for each photo: as it is, with its map over it, and bars of probabilities."""
+    """A row for each photo: as it is, in grey with its map over it, and bars of probabilities."""
     grid = fig.subplots(len(seen), 3, squeeze=False, width_ratios=(1, 1, 1.5))
     for (plain, over, bars), one in zip(grid, seen, strict=True):
         h, w, _ = one.photo.shape
-        for ax in (plain, over):
-            ax.imshow(one.photo, extent=(0, w, 0, h))
-            ax.set(xticks=[], yticks=[])
+        plain.imshow(one.photo, extent=(0, w, 0, h))
+        over.imshow(one.photo.mean(2), extent=(0, w, 0, h), cmap="gray", vmin=0, vmax=255)
+        plain.set(xticks=[], yticks=[])
+        over.set(xticks=[], yticks=[])
         plain.set_title(_short(one.name, 22), **AS_IS)
         looks = dict(cmap="viridis", alpha=0.6, vmin=0, vmax=100, interpolation="bilinear")
         seen_in = over.imshow(100 * one.map, extent=(0, w, 0, h), **looks)
