@@ -711,7 +711,13 @@ def test_a_channels_photos_are_its_strongest_and_the_frame_is_its_receptive_fiel
     assert block.peaks[excited.chosen[0], 7] == block.peaks[:, 7].max()
     explorer = channels.explorer(blocks, photos)
     moved(explorer, name="5b")
-    assert "block 5b, channel 3 of" in explorer.words
+    assert "block 5b, channel 3 of 342" in explorer.words
+    moved(explorer, channel=341)  # every channel of every block can be chosen
+    assert "block 5b, channel 341 of 342" in explorer.words
+    moved(explorer, name="3a")
+    assert explorer.values == dict(name="3a", channel=85) and explorer.message.value == ""
+    assert "block 3a, channel 85 of 86" in explorer.words
+    moved(explorer, name="5b")
     rows = channels.table(blocks, photos).rows[1:]
     assert [row[:2] for row in rows] == [
         (name, str(b.peaks.shape[1])) for name, b in blocks.items()

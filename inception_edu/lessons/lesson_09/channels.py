@@ -115,11 +115,16 @@ def table(blocks: dict[str, Block], photos: Photos) -> Table:
 
 def explorer(blocks: dict[str, Block], photos: Photos) -> Explorer:
     """Nine patches for each channel of each block."""
-    fewest = min(block.peaks.shape[1] for block in blocks.values())
+    last = {name: block.peaks.shape[1] - 1 for name, block in blocks.items()}
     controls = {
         "name": choices(list(blocks), value="4b", description="block"),
-        "channel": IntSlider(value=3, min=0, max=fewest - 1, description="channel"),
+        "channel": IntSlider(value=3, min=0, max=last["4b"], description="channel"),
     }
+
+    def reach_all(change: dict) -> None:
+        controls["channel"].max = last[change["new"]]
+
+    controls["name"].observe(reach_all, names="value")
     title = "Which pieces of the photos excite a channel most?"
     return Explorer(
         controls,

@@ -82,8 +82,11 @@ def in_a_new_folder(photo: Image.Image) -> tuple[TemporaryDirectory, Found]:
 
 def ready(paths: list[Path]) -> int:
     """How many files are upright and red, green and blue as Pillow opens them."""
-    opened = (Image.open(path) for path in paths)
-    return sum(image.mode == "RGB" and image.size == SIDES for image in opened)
+    found = 0
+    for path in paths:
+        with Image.open(path) as image:
+            found += image.mode == "RGB" and image.size == SIDES
+    return found
 
 
 def rejected(found: Found) -> Table:
