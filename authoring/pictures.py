@@ -71,7 +71,7 @@ def palette(png: bytes) -> bytes:
     picture, small = Image.open(io.BytesIO(png)), io.BytesIO()
     if picture.mode == "P":
         return png
-    few = picture.convert("RGB").quantize(CLEAR, dither=Image.Dither.NONE)
+    few = picture.convert("RGB").quantize(CLEAR, dither=Image.Dither.NONE, kmeans=2)
     colours = few.getpalette() + [0] * 3 * CLEAR  # there may be fewer
     few.putpalette(colours[: 3 * CLEAR] + [255] * 3)
     if picture.mode == "RGBA":

@@ -50,8 +50,7 @@ class Classifier:
         part = self.cut(photo).convert("L" if len(self.mean) == 1 else "RGB")
         pixels = torch.from_numpy(np.array(part))  # (h, w) or (h, w, 3)
         pixels = pixels.view(1, *pixels.shape[:2], -1).permute(0, 3, 1, 2)
-        device = next(self.model.parameters()).device
-        return normalise(pixels.to(device), self.mean, self.std)
+        return normalise(pixels.to(next(self.model.parameters()).device), self.mean, self.std)
 
     @torch.no_grad()
     def probabilities(self, photo: Image.Image) -> Tensor:
@@ -128,13 +127,10 @@ def class_activation_map(model: Network, x: Tensor, label: int | None = None) ->
     """How much each place speaks for a class: (n, c, h, w) -> (n, h', w') of the last grid.
 
     The head is a mean over the grid, then a linear layer; in the other order they give this map,
-    whose mean is the class's logit. label None: each image's most probable class. ValueError for
-    a network with another head. (Zhou et al., arXiv:1512.04150)
+    whose mean is the logit (Zhou et al., arXiv:1512.04150). label None: each image's most probable
+    class. ValueError for a network with another head.
     """
-    linear = _linear_after_mean(model)
-    with evaluation_mode(model):
-        model.check_input(x)
-        grid = model.body(model.stem(x))
+    linear, grid = _linear_after_mean(model), _last_grid(model, x)
     if label is None:
         labels = linear(grid.mean((2, 3))).argmax(1)
     else:
@@ -142,6 +138,20 @@ def class_activation_map(model: Network, x: Tensor, label: int | None = None) ->
         labels = torch.full((len(x),), label, device=x.device)
     maps = torch.einsum("nchw,nc->nhw", grid, linear.weight[labels])
     return (maps + linear.bias[labels, None, None]).float()
+
+
+@torch.no_grad()
+def place_probabilities(model: Network, x: Tensor, label: int) -> Tensor:
+    """A class's probability where the head gets each place of the last grid alone: (n, c, h, w) ->
+    (n, h', w'), from 0 to 1 for every network. ValueError for a network with another head."""
+    linear, grid = _linear_after_mean(model), _last_grid(model, x)
+    return linear(grid.permute(0, 2, 3, 1)).cpu().double().softmax(3)[..., label]
+
+
+def _last_grid(model: Network, x: Tensor) -> Tensor:
+    model.check_input(x)
+    with evaluation_mode(model):
+        return model.body(model.stem(x))
 
 
 def _linear_after_mean(model: nn.Module) -> nn.Linear:

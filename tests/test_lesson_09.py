@@ -82,7 +82,31 @@ def by_numpy(shows, test, seed):
     return [files[~inside], files[inside]]
 
 
-@pytest.mark.parametrize("right", [by_hash, by_shuffle, by_sample, by_numpy])
+def one_by_one(shows, test, seed):
+    dice, objects, chosen = random.Random(seed), sorted({*shows.values()}), []
+    while len(chosen) < round(test * len(objects)):
+        if (name := dice.choice(objects)) not in chosen:
+            chosen.append(name)
+    sides = (
+        filter(lambda file, side=side: (shows[file] in chosen) == side, shows) for side in (0, 1)
+    )
+    return [*sides]
+
+
+class ByTorch:
+    def __call__(self, shows, test, seed):
+        objects, draw = sorted(set(shows.values())), torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(objects), generator=draw)[: round(test * len(objects))]
+        tested = {objects[i] for i in order}
+        return {f for f in shows if shows[f] not in tested}, {
+            f for f in shows if shows[f] in tested
+        }
+
+
+RIGHT_SPLITS = [by_hash, by_shuffle, by_sample, by_numpy, one_by_one, ByTorch()]
+
+
+@pytest.mark.parametrize("right", RIGHT_SPLITS)
 def test_a_split_by_objects_and_seed_is_right(right, capsys):
     assert verdict(checks.exercise_1, right, capsys)[0] == "right"
 
@@ -110,6 +134,23 @@ def salted(shows, test, seed):
     return drawn(shows, order[: round(test * len(order))])
 
 
+def in_order_of_files(shows, test, seed):
+    order = list(dict.fromkeys(shows[file] for file in sorted(shows)))
+    random.Random(seed).shuffle(order)
+    return drawn(shows, order[: round(test * len(order))])
+
+
+def rounded_down(shows, test, seed):
+    order = sorted(set(shows.values()))
+    random.Random(seed).shuffle(order)
+    return drawn(shows, order[: int(test * len(order))])
+
+
+def by_coin(shows, test, seed):
+    dice = random.Random(seed)
+    return drawn(shows, {name for name in sorted(set(shows.values())) if dice.random() < test})
+
+
 def in_a_row(shows, test, seed):
     order = sorted(set(shows.values()))
     order = order[seed % len(order) :] + order[: seed % len(order)]
@@ -133,6 +174,13 @@ def in_a_row(shows, test, seed):
         (lambda x, t, s: by_hash(x, t, s)[1], "expected two lists of files"),
         (lambda x, t, s: 7, "it returns '7', expected two lists"),
         (lambda x, t: by_hash(x, t, 0), "it raised TypeError"),
+        (in_order_of_files, "the same objects in files of other names give another split"),
+        (lambda x, t, s: ([], []), "both lists are empty, expected all 81 files"),
+        (lambda x, t, s: ([*x.items()], []), "'dog 00')\", which is none of the files"),
+        (lambda x, t, s: by_shuffle(x, t, s // 2), "seeds 0 to 19 give 10 different splits"),
+        (rounded_down, "0.37 of 29 objects are 10 with you, expected 11"),
+        (by_coin, "with you, expected 8"),
+        (lambda x, t, s: {"train": [], "test": []}, "expected two lists of files"),
     ],
 )
 def test_wrong_splits_are_told_apart(wrong, said, capsys):
@@ -185,7 +233,16 @@ def place_by_place(grid, linear, label):
 
 
 @pytest.mark.parametrize(
-    "right", [right_cam, layer_at_each_place, as_a_convolution, place_by_place]
+    "right",
+    [
+        right_cam,
+        layer_at_each_place,
+        as_a_convolution,
+        place_by_place,
+        lambda g, f, k: right_cam(g, f, k).tolist(),
+        lambda g, f, k: torch.tensordot(f.weight[k], g, 1) + f.bias[k],
+        lambda g, f, k: sum(w * x for w, x in zip(f.weight[k], g, strict=True)) + f.bias[k],
+    ],
 )
 def test_the_map_whose_mean_is_the_logit_is_right(right, capsys):
     assert verdict(checks.exercise_2, right, capsys)[0] == "right"
@@ -221,6 +278,18 @@ def test_the_map_whose_mean_is_the_logit_is_right(right, capsys):
         (lambda g, f, k: g, "a grid of (5, 3, 7) gives (5, 3, 7)"),
         (lambda g, f, k: 3, "gives 3, expected a map of"),
         (lambda g, f, k: g @ f.weight, "it raised RuntimeError"),
+        (lambda g, f, k: g.mul_(f.weight[k][:, None, None]).sum(0) + f.bias[k], "has changed"),
+        (lambda g, f, k: right_cam(g, f, k) + f.bias[k], "the bias is added twice"),
+        (
+            lambda g, f, k: (g * f.weight[k][:, None, None] + f.bias[k]).sum(0),
+            "the bias is added once for each channel",
+        ),
+        (
+            lambda g, f, k: torch.einsum("chw,kc->hw", g, f.weight) + f.bias[k],
+            "the maps of all classes are added",
+        ),
+        (lambda g, f, k: right_cam(g, f, k).flip(0), "but place (0, 0)"),
+        (lambda g, f, k: [["a"]], "gives [['a']], expected a map of"),
     ],
 )
 def test_wrong_maps_are_told_apart(wrong, said, capsys):
@@ -237,7 +306,20 @@ def test_the_lesson_goes_on_with_a_right_map_or_with_ours(capsys):
 # --- exercise 3
 
 
-@pytest.mark.parametrize("right", ["elephant", " Elephant", "mammal/elephant.webp"])
+@pytest.mark.parametrize(
+    "right",
+    [
+        "kiwi",
+        " Kiwi",
+        "fruit/kiwi.webp",
+        "Kiwi.png",
+        "kiwi in bird",
+        "'kiwi'",
+        "the kiwi.",
+        ["kiwi"],
+        ("kiwi",),
+    ],
+)
 def test_the_object_in_the_wrong_folder_is_right(right, capsys):
     assert verdict(checks.exercise_3, right, capsys)[0] == "right"
     assert checks.exercise_3.check(right) == right
@@ -246,12 +328,15 @@ def test_the_object_in_the_wrong_folder_is_right(right, capsys):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("grapes", "its folder is correct, the network is wrong"),
-        ("rooster", "its folder is correct, the network is wrong"),
-        ("zebra", "no test image shows 'zebra'"),
-        ("mammal", "no test image shows 'mammal'"),
-        ("", "no test image shows ''"),
-        (3, "a name in quotes is expected"),
+        ("grapes", "the folder of 'grapes' is correct; look for an image whose answer"),
+        ("tiger", "the folder of 'tiger' is correct"),
+        ("zebra", "'zebra' names no object of the test part"),
+        ("bird", "'bird' names no object of the test part"),
+        ("kiwis", "'kiwis' names no object"),
+        ("kiwi or lemon", "names several objects; take one name"),
+        ("", "'' names no object"),
+        (3, "one name in quotes is expected"),
+        (["kiwi", "lemon"], "one name in quotes is expected"),
     ],
 )
 def test_other_objects_are_told_apart(wrong, said, capsys):
@@ -293,6 +378,15 @@ def columns_first(values):
     return torch.tensor(values).view(3, 1, 1)
 
 
+def torn(bgr, mean, std):
+    x = torch.from_numpy(bgr[:, :, ::-1].copy()).reshape(1, 3, *bgr.shape[:2]) / 255
+    return (x - columns_first(mean)) / columns_first(std)
+
+
+def b_first(bgr):
+    return torch.from_numpy(bgr).permute(2, 0, 1)[None]
+
+
 MEAN, STD = (0.49, 0.42, 0.31), (0.25, 0.22, 0.19)
 
 
@@ -316,8 +410,21 @@ MEAN, STD = (0.49, 0.42, 0.31), (0.25, 0.22, 0.19)
         (lambda b, m, s: right_prepare(b, m, STD), "with another std it returns the same"),
         (lambda b, m, s: right_prepare(b, m[:1] * 3, s), "print each step's numbers"),
         (lambda b, m, s: right_prepare(b, m, s) + 1, "print each step's numbers"),
+        (
+            lambda b, m, s: right_prepare(b, (0, 0, 0), s) - columns_first(m),
+            "subtract the mean before you divide",
+        ),
+        (lambda b, m, s: torn(b, m, s), "reshape tears the pixels apart"),
+        (lambda b, m, s: right_prepare(b / 255, m, s), "it is divided by 255 twice"),
+        (
+            lambda b, m, s: (b_first(b) - columns_first(m)) / columns_first(s),
+            "blue still comes first, and divide by 255",
+        ),
+        (lambda b, m, s: right_prepare(b, m, s).half(), "torch.float16, expected a float tensor"),
+        (lambda b, m, s: right_prepare(b, m, s).half(), "up to 0.0"),
+        (lambda b, m, s: right_prepare(b, m, s).numpy(), "becomes ndarray of (1, 3, 6, 9)"),
         (lambda b, m, s: right_prepare(b, m, s)[0], "expected a tensor of (1, 3, 6, 9)"),
-        (lambda b, m, s: right_prepare(b, m, s).mT, "becomes (1, 3, 9, 6)"),
+        (lambda b, m, s: right_prepare(b, m, s).mT, "becomes Tensor of (1, 3, 9, 6)"),
         (lambda b, m, s: b, "expected a tensor of (1, 3, 6, 9)"),
         (lambda b, m, s: torch.zeros(1, 3, *b.shape[:2]), "with another mean it returns the same"),
         (lambda b, m, s: torch.from_numpy(b[:, :, ::-1]), "it raised ValueError"),
@@ -354,6 +461,7 @@ def test_stubs_are_not_attempted_yet(capsys):
 def test_six_strange_files_are_one_photo_and_three_are_none(tmp_path):
     found = find_photos(strange_photos.write_strange(tmp_path, lesson.shipped_photo("cat")))
     assert list(found.classes) == ["cat"] and len(found.paths) == 6
+    assert strange_photos.ready(found.paths) == 1
     assert [path.name for path, _ in found.rejected] == ["cut_off.jpg", "empty.jpg", "letter.jpg"]
     picture = strange_photos.show(found.paths)
     rows = [line.split() for line in picture.words.splitlines()]
@@ -430,9 +538,10 @@ def test_the_object_in_the_wrong_folder_is_four_labels_and_mending_puts_them_bac
     wrong = mistakes.mislabelled(dataset.test, dataset.classes)
     moved = (wrong.labels != dataset.test.labels).nonzero()[:, 0].tolist()
     names = mistakes.shown_in_test()
-    assert [names[i] for i in moved] == ["elephant"] * 4
+    assert [names[i] for i in moved] == ["kiwi"] * 4
     judged = mistakes.judge(classifier, wrong, names)
-    assert torch.equal(mistakes.mend(judged, "elephant", "mammal").part.labels, dataset.test.labels)
+    for name in ("kiwi", " Kiwi.png"):
+        assert torch.equal(mistakes.mend(judged, name, "fruit").part.labels, dataset.test.labels)
     counts = mistakes.confusion(judged)
     assert counts.sum() == 156 and counts.sum(1).tolist() == wrong.labels.bincount().tolist()
     assert counts.diagonal().sum() / 156 == pytest.approx(judged.accuracy)
@@ -445,6 +554,13 @@ def test_the_worst_mistakes_are_the_least_probable_labels_on_one_scale(dataset, 
     given = judged.chances.gather(1, dataset.test.labels[:, None])[:, 0]
     wrong = given[judged.chances.argmax(1) != dataset.test.labels].sort().values[:9]
     assert len(worst) == 9 and all(one.label != one.answer for one in worst)
+    assert len({one.name for one in worst}) == 9  # one image of an object
+    places = [names_of(judged, one) for one in worst]
+    assert [given[i] for i in places] == sorted(given[i] for i in places)
+    for i in places:
+        own = [k for k in range(156) if judged.names[k] == judged.names[i]]
+        bad = [given[k] for k in own if judged.chances[k].argmax() != dataset.test.labels[k]]
+        assert given[i] == min(bad)
     assert judged.chances[names_of(judged, worst[0])].max() == pytest.approx(worst[0].chance)
     assert min(given[i] for i in range(156) if judged.names[i] == worst[0].name) <= wrong[0]
     fig = render(mistakes._draw_worst, worst, (10, 7))
@@ -453,6 +569,9 @@ def test_the_worst_mistakes_are_the_least_probable_labels_on_one_scale(dataset, 
     none = mistakes.judge(classifier, replace(dataset.test, labels=judged.chances.argmax(1)))
     assert mistakes.worst(none, right_cam) == [] and "The 0 worst" not in str(none.accuracy)
     mistakes.show_worst(none, right_cam)
+    for n in (1, 2):
+        few = render(mistakes._draw_worst, worst[:n], (8, 3))
+        assert sum(len(ax.images) == 2 for ax in few.axes) == n == len(few.axes) // 2
 
 
 def names_of(judged, one):
@@ -472,7 +591,9 @@ def test_a_folder_goes_all_the_way_again_and_again(tmp_path, capsys):
     assert list(networks) == ["yours: mine"]
     assert networks["yours: mine"].classes == ("bird", "fruit")
     assert "trained from the shipped weights (inception_edu/assets/cifar10_small.pt)" in told
-    assert "1 epochs, batches of 8, lr 0.05, seed 0, n = 1" in told and "Nothing" not in told
+    assert "training on 8 photos, once each" in told and "left out" not in told
+    assert "epochs: 1, batches of 8, lr 0.05, seed 0, n = 1; one photo of the test is 25" in told
+    assert "Nothing" not in told
 
 
 def test_too_few_photos_of_a_class_are_named(tmp_path, capsys):
@@ -485,6 +606,68 @@ def test_too_few_photos_of_a_class_are_named(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "class bird has 1 photo of different objects" in told and "there is no folder" in told
     assert networks == {}
+
+
+def test_what_is_left_out_is_named_and_copies_are_not_asked_about(tmp_path, capsys):
+    folder = own_folder.write_example(tmp_path / "mine", n=5)
+    for path in sorted(folder.glob("*/*")):
+        (path.parent / f"copy of {path.name}").write_bytes(path.read_bytes())
+    (folder / "bird" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    (folder / "fruit" / "cut.jpg").write_bytes(b"\xff\xd8")
+    networks = {}
+    own_folder.yours(folder, networks, right_cam, seen=4)
+    told = capsys.readouterr().out
+    assert "phone.heic is HEIC" in told and "cut.jpg is in no format" in told
+    assert "left out: 10 copies of other photos" in told and "training on 8 photos" in told
+    assert list(networks) == ["yours: mine"]
+
+
+def test_a_folder_that_is_split_already_stays_as_it_is(tmp_path, capsys):
+    place, whole = tmp_path / "parts", own_folder.write_example(tmp_path / "mine", n=6)
+    paths = {name: sorted((whole / name).iterdir()) for name in ("bird", "fruit")}
+    for part, own in dict(train=slice(0, 4), val=slice(4, 5), test=slice(5, 6)).items():
+        for name in ("bird", "fruit"):
+            (place / part / name).mkdir(parents=True)
+            for path in paths[name][own]:
+                path.rename(place / part / name / path.name)
+    parts = own_folder.split_by_object(find_photos(place))
+    folders = {part: {p.path.parts[-3] for p in own} for part, own in parts.items()}
+    assert folders == {"train": {"train"}, "valid": {"val", "test"}}
+    for path in sorted((place / "train/bird").iterdir())[2:]:
+        path.rename(place / "val/bird" / path.name)
+    own_folder.yours(place, networks := {}, right_cam, seen=4)
+    told = capsys.readouterr().out
+    assert "class bird has 2 photos in the part train, needed are 3 at least" in told
+    assert networks == {}
+
+
+@pytest.mark.parametrize(
+    ("folder", "seen", "said"),
+    [
+        (None, 8, "Nothing was trained: "),
+        ("~/none of this name", 8, "there is no folder"),
+        (".", 0, "seen must be a whole number of at least 1, got 0"),
+        (".", "many", "seen must be a whole number of at least 1, got 'many'"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_one_sentence(folder, seen, said, capsys):
+    own_folder.yours(folder, {}, right_cam, seen=seen)
+    told = capsys.readouterr().out
+    assert said in told and told.count("\n") == 1 and "~" not in told
+
+
+def test_a_test_without_mistakes_shows_no_empty_figure(tmp_path, monkeypatch, capsys):
+    folder = own_folder.write_example(tmp_path / "mine", n=4)
+    judge = own_folder.judge
+
+    def all_right(*given):
+        judged = judge(*given)
+        return judged._replace(chances=torch.eye(2)[judged.part.labels])
+
+    monkeypatch.setattr(own_folder, "judge", all_right)
+    own_folder.yours(folder, {}, right_cam, seen=4)
+    told = capsys.readouterr().out
+    assert "no mistake in the test" in told and told.count("[picture") == 1
 
 
 def test_a_folder_inside_a_class_is_one_object(tmp_path):
@@ -528,7 +711,21 @@ def test_a_channels_photos_are_its_strongest_and_the_frame_is_its_receptive_fiel
     assert block.peaks[excited.chosen[0], 7] == block.peaks[:, 7].max()
     explorer = channels.explorer(blocks, photos)
     moved(explorer, name="5b")
-    assert "block 5b, channel 3 of" in explorer.words
+    assert "block 5b, channel 3 of 342" in explorer.words
+    moved(explorer, channel=341)  # every channel of every block can be chosen
+    assert "block 5b, channel 341 of 342" in explorer.words
+    moved(explorer, name="3a")
+    assert explorer.values == dict(name="3a", channel=85) and explorer.message.value == ""
+    assert "block 3a, channel 85 of 86" in explorer.words
+    moved(explorer, name="5b")
+    rows = channels.table(blocks, photos).rows[1:]
+    assert [row[:2] for row in rows] == [
+        (name, str(b.peaks.shape[1])) for name, b in blocks.items()
+    ]
+    looks = [channels.look(blocks, photos, "5b", k) for k in range(blocks["5b"].peaks.shape[1])]
+    pure = sum(len({*photos.labels[one.chosen].tolist()}) == 1 for one in looks) / len(looks)
+    assert rows[-1][2] == f"{100 * pure:.0f}"
+    assert rows[-1][3] == f"{looks[0].boxes[0][2]:.0f}"
 
 
 # --- ink

@@ -88,6 +88,40 @@ def remembers(block, x):
     return all((m.running_var >= 0.5 * old).all() for m, old in zip(norms, before, strict=True))
 
 
+def in_double(build, x):
+    return build().double()(x.double()).dtype == torch.float64
+
+
+def leaf(block, x):
+    block(x.requires_grad_())  # to write into it is an error
+    return True
+
+
+def of_a_hooked_batch(block, x):
+    norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
+    means = {}
+    for norm in norms:
+        norm.register_forward_pre_hook(
+            lambda norm, given: means.update({norm: given[0].mean((0, 2, 3))})
+        )
+    block(x)
+    return all(((m.running_mean / means[m]) < 0.5001).all() for m in norms)
+
+
+def leaves_the_random_numbers(network):
+    before = torch.random.get_rng_state()
+    network(X)
+    return torch.equal(before, torch.random.get_rng_state())
+
+
+def gradients(step):
+    x, labels, network, seen = torch.randn(10, 4), torch.arange(10) % 3, nn.Linear(4, 3), []
+    for size in (4, 10):
+        step(network, torch.optim.SGD(network.parameters(), 0.0), x, labels, size)
+        seen.append(network.weight.grad.clone())
+    return torch.allclose(*seen, atol=1e-6)
+
+
 def parts_as_one(step, sizes=(7, 3), momentum=0.9):
     x, labels, ends = torch.randn(7, 5), torch.arange(7) % 4, []
     for size in sizes:
@@ -133,6 +167,11 @@ RIGHT = [
     ("3", loads),
     ("3", copies),
     ("3", silenced),
+    ("2", leaves_the_random_numbers),
+    ("3", in_double),
+    ("4", leaf),
+    ("5", of_a_hooked_batch),
+    ("6", gradients),
     ("4", untouched),
     ("4", version),
     ("4", still_negative),
@@ -180,6 +219,40 @@ def moves(step):
     return not torch.equal(start, network.weight)
 
 
+def with_adam(step):
+    x, labels, ends = torch.randn(10, 4), torch.arange(10) % 3, []
+    for size in (10, 4):
+        torch.manual_seed(0)
+        network = nn.Linear(4, 3)
+        step(network, torch.optim.Adam(network.parameters(), 0.1), x, labels, size)
+        ends.append(network.weight.detach())
+    return torch.allclose(*ends, atol=1e-3)
+
+
+def same_seed(build, x):
+    one, other = (trials.seeded(0, build) for _ in range(2))
+    other.load_state_dict(one.state_dict())
+    return torch.equal(one(x), other(x))
+
+
+def of_one_class(accuracy):
+    return accuracy(torch.eye(4)[[0, 0, 0, 1]], torch.tensor([0] * 4)) == 0.75
+
+
+def still_of_both_signs(block, x):
+    n = (x < 0).sum()
+    block(x)
+    return (x < 0).sum() == n
+
+
+def same_random_numbers(network):
+    answers = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        answers.append(network(X))
+    return torch.equal(*answers)
+
+
 L8 = torch.arange(8) % 3
 NEVER, CAUGHT = "it never fails", "so it would not have caught it"
 WRONG = [
@@ -196,6 +269,10 @@ WRONG = [
         lambda accuracy: isinstance(accuracy(torch.eye(3), L8[:3]), float),
         "right code in 3 of 9",
     ),
+    ("1", of_one_class, "(the answers stand in a column)"),
+    ("1", lambda accuracy: accuracy(torch.zeros(4, 3), torch.zeros(4)) == 1, "in a column)"),
+    ("2", same_random_numbers, NEVER),
+    ("2", lambda network: (network(X).argmax(1) == network(X).argmax(1)).all(), CAUGHT),
     ("2", lambda network: network(X).shape[0] == 6, NEVER),
     ("2", lambda network: network(X).shape[1] == 10, "the right code in 6 of 9 forms"),
     ("2", lambda network: not torch.equal(network(X), network(X)), "it fails on the right code"),
@@ -203,6 +280,7 @@ WRONG = [
     ("2", lambda network: isinstance(network, nn.Module), "so it tells nothing"),
     ("3", same_keys, NEVER),
     ("3", trains, NEVER),
+    ("3", same_seed, NEVER),
     ("3", lambda build, x: len(list(build().parameters())) > 0, "(one branch in a list)"),
     ("3", lambda build, x: len(build().state_dict()) > 20, "(one branch in a list)"),
     ("3", lambda build, x: torch.equal(build()(x), build()(x)), "so it tells nothing"),
@@ -210,6 +288,7 @@ WRONG = [
     ("4", lambda block, x: block(x).shape == x.shape, NEVER),
     ("4", lambda block, x: torch.equal(block(x), block(x)), "(a first ReLU that writes into x)"),
     ("4", lambda block, x: block(x).min() < 0, NEVER),
+    ("4", still_of_both_signs, "(x scaled in place)"),
     ("4", lambda block, x: (block(x), x.min() < 0)[1], "(the sum written into x)"),
     ("4", lambda block, x: (block(x), x.min() >= 0)[1], "it fails on the right code"),
     ("5", lambda block, x: momenta(block)[0] < 0.5, "(momentum 0.9 in the 5x5 branch)"),
@@ -221,6 +300,7 @@ WRONG = [
     ("6", lambda step: parts_as_one(step, (7, 7)), NEVER),
     ("6", lambda step: parts_as_one(step, (6, 6)), NEVER),
     ("6", moves, NEVER),
+    ("6", with_adam, "(the parts' means added)"),
     ("6", lambda step: parts_as_one(step, (100, 7)), NEVER),
     ("6", lambda step: step(None, None, X, X, 1) is None, "so it tells nothing"),
 ]
@@ -286,6 +366,9 @@ def bare(f):
     assert f(1) == 3
 
 
+def one_line(f): assert f(1) == 3  # fmt: skip  # noqa: E704
+
+
 def with_a_message(f):
     assert f(1) == 3, "three,\n  I said"
 
@@ -302,6 +385,7 @@ def two_arguments(f, g):
         (two_arguments, "as on the buggy code, so it tells nothing: it says TypeError"),
         (bare, "it fails on the right code: it asks for `f(1) == 3`"),
         (with_a_message, "it fails on the right code: it says three, I said"),
+        (one_line, "it fails on the right code: it asks for `f(1) == 3"),
         (lambda f: f(1) == 3, "it fails on the right code: it returns False"),
         (lambda f: f(1) != 4, "your test passes on the buggy code (adds 2), so it would not have"),
         (lambda f: 7, "a test asserts, or returns True or False; yours returns 7"),
@@ -312,7 +396,7 @@ def two_arguments(f, g):
 )
 def test_the_verdict_says_which_of_the_two_went_wrong(test, said, monkeypatch):
     asserts = lambda error: error.args[0].partition("\nassert")[0]  # noqa: E731
-    if test is bare:  # pytest adds words to a bare assert, a notebook does not
+    if test in (bare, one_line):  # pytest adds words to a bare assert, a notebook does not
         asserts = lambda error: ""  # noqa: E731
     told = guards.told
 
@@ -570,7 +654,11 @@ def test_each_bug_is_judged_by_itself(capsys):
     right = last_room.bugs(1)
     assert right == {"4b": "relu", "split": "leak", "train": "mode"}
     rights = right, dict(reversed(right.items())), list(right.items()), {"4B": "ReLU", **right}
-    for found in (*rights[:3], {"4B": "RELU", "Split": "leak", "train": "mode", "5a": ...}):
+    more = (
+        {"4B": "RELU", "Split": "leak", "train": "mode", "5a": ...},
+        {" body.4b ": " relu", "script.split()": "leak", "script train": "mode"},
+    )
+    for found in (*rights[:3], *more):
         assert verdict(checks.exercise_7, (found, 1), capsys)[0] == "right"
     wrong = {
         "1 of 3 found: 4b relu is right": {"4b": "relu", "4a": ...},
@@ -586,6 +674,8 @@ def test_each_bug_is_judged_by_itself(capsys):
         "got 3": 3,
         "0 of 3 found: nothing named yet": {},
         'such as {"3a": "kernel"}': {3: "kernel"},
+        "write the place first, then the kind": {kind: place for place, kind in right.items()},
+        "'head 4b' is none of the places": {"head 4b": "relu"},
     }
     for said, found in wrong.items():
         state, line = verdict(checks.exercise_7, (found, 1), capsys)

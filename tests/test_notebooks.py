@@ -27,7 +27,7 @@ BUDGETS = {  # least and most
 OWN_BUDGETS = {
     "00": {"cells": (20, 40), "words of text": (600, 1500)},
     "09": {"kilobytes": (0, 850)},  # photographs, which compress badly
-    "10": {"cells": (30, 75)},
+    "10": {"cells": (30, 70)},
 }
 
 
@@ -76,6 +76,27 @@ def test_a_lesson_is_saved_as_run_and_normalised(path):
 @every_lesson
 def test_a_lesson_keeps_its_budgets(path):
     assert over_budget(path) == []
+
+
+TIME = re.compile(r"^\*\*Time:\*\* (\d+) minutes \((.+)\)$", re.M)
+SPELT_OUT = {"09", "10"}  # lessons whose first lines say what their minutes are made of
+
+
+@every_lesson
+def test_the_minutes_of_a_lesson_are_the_sum_of_the_parts_that_it_names(path):
+    nb = read(path)
+    named = TIME.search(nb.cells[0].source)
+    assert (named is not None) == (path.name[:2] in SPELT_OUT)
+    if named is None:
+        return
+    parts = {word: int(n) for n, word in re.findall(r"(\d+) (?:for the |to )?(\w+)", named[2])}
+    text = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    exercises = re.findall(r"^(?:core|extra), (\d+) minutes", text, re.M)
+    assert sum(parts.values()) == int(named[1])
+    assert parts["exercises"] == sum(map(int, exercises))
+    assert parts["read"] == round(measures(path)["words of text"] / 200)
+    guesses = sum("guess = ..." in cell.source for cell in code(nb))
+    assert parts.get("diagnoses", parts.get("guess")) == guesses  # a minute each
 
 
 @every_lesson

@@ -268,13 +268,24 @@ def test_a_figure_shows_the_photo_its_map_and_bars_and_says_so_in_words(tmp_path
     best = [(found.classes[k], p) for k, p in zip(labels, chances.tolist(), strict=True)]
     one = photos.look(found, photo(), "a\nb.jpg", best)
     assert one.name == "a�b.jpg" and one.photo.shape == (448, 448, 3)
-    label = int(labels[0])
-    expected = class_activation_map(found.model, found.prepare(photo()), label)[0]
-    torch.testing.assert_close(torch.from_numpy(one.map), expected)
+    with torch.no_grad():  # each place as a grid of its own
+        grid = found.model.body(found.model.stem(found.prepare(photo())))[0]
+        places = grid.flatten(1).T[:, :, None, None]
+        alone = found.model.head(places).softmax(1)[:, labels[0]].view(grid.shape[1:])
+    torch.testing.assert_close(torch.from_numpy(one.map).float(), alone)
     fig = render(photos.draw_predictions, [one, one], photos.size_of([one, one]))
-    assert len(fig.axes) == 6 and len(fig.axes[1].images) == 2 and len(fig.axes[2].patches) == 3
+    assert len(fig.axes) == 8 and len(fig.axes[1].images) == 2 and len(fig.axes[2].patches) == 3
     assert fig.axes[2].patches[0].get_width() == pytest.approx(100 * best[0][1])
     assert f"{best[0][0]} {best[0][1]:.0%}" in photos.words([one])
+
+
+def test_all_maps_of_photos_have_one_scale_of_colours():
+    best = [("cat", 0.75), ("dog", 0.25)]
+    seen = [photos.Seen("a", np.zeros((4, 4, 3)), top * np.eye(4), best) for top in (0.2, 1)]
+    fig = render(photos.draw_predictions, seen, photos.size_of(seen))
+    maps = [ax.images[1] for ax in fig.axes if len(ax.images) == 2]
+    assert [image.get_clim() for image in maps] == [(0, 100)] * 2
+    assert [image.get_array().max() for image in maps] == pytest.approx([20, 100])
 
 
 @pytest.mark.parametrize("name", ["cost_$^$ \\frac{", "$", "ещё 猫 קפה قطة", "a\nb\udcff"])
@@ -292,7 +303,7 @@ def test_the_words_say_where_a_map_is_highest():
     map[0, 3] = 1
     one = photos.Seen("a.jpg", np.zeros((4, 4, 3)), map, [("cat", 0.75), ("dog", 0.25)])
     assert photos.words([one]) == (
-        "a.jpg: cat 75%, dog 25%; most of it 88% from the left, 12% from the top"
+        "a.jpg: cat 75%, dog 25%; highest at 88% from the left, 12% from the top"
     )
 
 

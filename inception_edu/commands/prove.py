@@ -4,6 +4,7 @@ import argparse
 import ast
 from importlib import import_module
 from pathlib import Path
+from textwrap import shorten
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ from inception_edu.figures import COLOURS, Picture
 from inception_edu.files import write
 
 EXAMPLE = "--figure proofs.png"
+GREY = "#6b6b6b"  # of text, which needs more contrast than a line
 LESSONS = range(10)
 PROOFS = {  # what the check of a definition compares it with
     "train": "losses and weights of an independent loop",
@@ -75,7 +77,8 @@ def proofs() -> list[Proof]:
         else:
             length = sum(_length(there.get(name)) for name in exercise.keep)
             state, why = exercise.judge(*(getattr(module, name) for name in exercise.keep))
-            verdict = state if state == "right" else f"{state}: {why}"[:80]
+            said = shorten(f"{state}: {why}", 80, placeholder=" …")
+            verdict = state if state == "right" else said
         name = ", ".join(exercise.keep)
         rows.append(Proof(exercise.lesson, name, length, PROOFS.get(name, "its check"), verdict))
     return rows
@@ -115,7 +118,7 @@ def title(rows: list[Proof]) -> str:
 def _draw(fig: Figure, rows: list[Proof]) -> None:
     ax = fig.add_subplot()
     for y, row in enumerate(rows):
-        ink = COLOURS["ink"] if row.passed else COLOURS["muted"]
+        ink = COLOURS["ink"] if row.passed else GREY
         sign = "✔" if row.passed else "✘" if row.lines else "▫"
         colour = COLOURS["branch5x5"] if row.passed else COLOURS["before"] if row.lines else ink
         ax.text(0, y, row.lesson, va="center", color=ink, fontsize=12)

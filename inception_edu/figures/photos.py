@@ -1,4 +1,7 @@
-"""A photo beside what a network says of it, and where in the photo it says so."""
+"""A photo beside what a network says of it, and what each place of the photo alone would say.
+
+All maps have one scale of colours: the probability of the most probable class, from 0 to 100 %.
+"""
 
 from typing import NamedTuple
 
@@ -10,7 +13,7 @@ from inception_edu.figures.picture import Picture
 from inception_edu.figures.style import COLOURS
 from inception_edu.files import shown
 from inception_edu.layers import pair
-from inception_edu.predict import Classifier, class_activation_map
+from inception_edu.predict import Classifier, place_probabilities
 
 SIDE = 448  # pixels of a photo's longer side in the figure
 MOST = 12  # photos in a figure
@@ -18,11 +21,12 @@ AS_IS = dict(parse_math=False)  # a photo or a class may be called a_$x^2$
 
 
 class Seen(NamedTuple):
-    """A photo's middle (h, w, 3), the map (h', w') of its most probable class, and its classes."""
+    """A photo's middle (h, w, 3), the probability (h', w') of its most probable class where one
+    place alone decides, and its classes."""
 
     name: str
     photo: np.ndarray
-    map: np.ndarray
+    map: np.ndarray  # from 0 to 1
     best: list[tuple[str, float]]  # class and probability, the most probable first
 
 
@@ -31,7 +35,7 @@ def look(
 ) -> Seen:
     """What the figure shows of a photo: the part that the network sees, in more pixels."""
     label = classifier.classes.index(best[0][0])
-    map = class_activation_map(classifier.model, classifier.prepare(photo), label)[0].cpu()
+    map = place_probabilities(classifier.model, classifier.prepare(photo), label)[0]
     part = classifier.cut(photo, SIDE / max(pair(classifier.size)))
     return Seen(shown(name), np.asarray(part), map.numpy(), best)
 
@@ -51,18 +55,20 @@ def size_of(seen: list[Seen]) -> tuple[float, float]:
 
 
 def draw_predictions(fig: Figure, seen: list[Seen]) -> None:
-    """A row for each photo: as it is, with its map over it, and bars of probabilities."""
+    """A row for each photo: as it is, in grey with its map over it, and bars of probabilities."""
     grid = fig.subplots(len(seen), 3, squeeze=False, width_ratios=(1, 1, 1.5))
     for (plain, over, bars), one in zip(grid, seen, strict=True):
         h, w, _ = one.photo.shape
-        for ax in (plain, over):
-            ax.imshow(one.photo, extent=(0, w, 0, h))
-            ax.set(xticks=[], yticks=[])
+        plain.imshow(one.photo, extent=(0, w, 0, h))
+        over.imshow(one.photo.mean(2), extent=(0, w, 0, h), cmap="gray", vmin=0, vmax=255)
+        plain.set(xticks=[], yticks=[])
+        over.set(xticks=[], yticks=[])
         plain.set_title(_short(one.name, 22), **AS_IS)
-        over.imshow(
-            one.map, extent=(0, w, 0, h), cmap="viridis", alpha=0.55, interpolation="bicubic"
-        )
-        over.set_title(f"speaks for {_short(one.best[0][0], 14)}", **AS_IS)
+        looks = dict(cmap="viridis", alpha=0.6, vmin=0, vmax=100, interpolation="bilinear")
+        seen_in = over.imshow(100 * one.map, extent=(0, w, 0, h), **looks)
+        label = "by one place alone, %"
+        fig.colorbar(seen_in, ax=over, ticks=(0, 50, 100), shrink=0.85, pad=0.03, label=label)
+        over.set_title(f"where: {_short(one.best[0][0], 14)}", **AS_IS)
         names = [_short(name, 20) for name, _ in one.best]
         chances = [100 * chance for _, chance in one.best]
         colours = [COLOURS["before"], *[COLOURS["after"]] * (len(names) - 1)]
@@ -85,7 +91,7 @@ def words(seen: list[Seen]) -> str:
         row, column = np.unravel_index(one.map.argmax(), one.map.shape)
         across, down = (column + 0.5) / w, (row + 0.5) / h
         place = f"{across:.0%} from the left, {down:.0%} from the top"
-        lines.append(f"{one.name}: {chances}; most of it {place}")
+        lines.append(f"{one.name}: {chances}; highest at {place}")
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 
 from inception_edu.cost import receptive_field
 from inception_edu.data import Split
+from inception_edu.display import Table
 from inception_edu.figures import COLOURS
 from inception_edu.googlenet import Inception
 from inception_edu.predict import Classifier
@@ -99,13 +100,31 @@ def look(blocks: dict[str, Block], photos: Photos, name: str, channel: int) -> E
     return Excited(photos, chosen, boxes, name, channel, channels)
 
 
+def table(blocks: dict[str, Block], photos: Photos) -> Table:
+    """Of each block how many percent of its channels have nine photos of one class, and what a
+    place sees."""
+    rows = [
+        ("block", "channels", "with nine photos of one class, %", "a place sees, pixels a side")
+    ]
+    for name, block in blocks.items():
+        labels = photos.labels[block.peaks.topk(SHOWN, 0).indices]  # (9, channels)
+        pure = 100 * (labels == labels[0]).all(0).double().mean().item()
+        rows.append((name, block.peaks.shape[1], f"{pure:.0f}", block.side))
+    return Table(rows)
+
+
 def explorer(blocks: dict[str, Block], photos: Photos) -> Explorer:
     """Nine patches for each channel of each block."""
-    fewest = min(block.peaks.shape[1] for block in blocks.values())
+    last = {name: block.peaks.shape[1] - 1 for name, block in blocks.items()}
     controls = {
         "name": choices(list(blocks), value="4b", description="block"),
-        "channel": IntSlider(value=3, min=0, max=fewest - 1, description="channel"),
+        "channel": IntSlider(value=3, min=0, max=last["4b"], description="channel"),
     }
+
+    def reach_all(change: dict) -> None:
+        controls["channel"].max = last[change["new"]]
+
+    controls["name"].observe(reach_all, names="value")
     title = "Which pieces of the photos excite a channel most?"
     return Explorer(
         controls,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from inception_edu.exercises import Exercise
 from inception_edu.exercises.judging import same
 from inception_edu.layers import classifier
-from inception_edu.lessons.lesson_09.mistakes import MOVED, shown_in_test
+from inception_edu.lessons.lesson_09.mistakes import MOVED, objects_in, shown_in_test
 from inception_edu.lessons.lesson_09.split_check import check_split
 
 Cam = Callable[[Tensor, nn.Linear, int], Tensor]
@@ -36,11 +36,14 @@ def check_cam(answer: Cam) -> str | None:
 @torch.no_grad()
 def _other_map(answer: Cam, grid: Tensor, head: nn.Module, label: int) -> str | None:
     """How a map differs from what erasing places one by one shows."""
-    value = answer(grid.clone(), head.linear, label)
-    found = torch.as_tensor(value) if hasattr(value, "shape") else None
+    given = grid.clone()
+    value = answer(given, head.linear, label)
+    found = _as_map(value)
     if found is None or found.shape != grid.shape[1:]:
-        seen = str(value)[:60] if found is None else tuple(found.shape)
+        seen = repr(value)[:60] if found is None else tuple(found.shape)
         return f"a grid of {tuple(grid.shape)} gives {seen}, expected a map of {(*grid.shape[1:],)}"
+    if not torch.equal(given, grid):
+        return "the grid that was handed in has changed; work on a copy"
     maps = [_by_erasing(grid, head, k) for k in range(head.linear.out_features)]
     if same(found, maps[label]):
         return None
@@ -54,6 +57,16 @@ def _other_map(answer: Cam, grid: Tensor, head: nn.Module, label: int) -> str | 
         f"for class {label} of {len(maps)} its mean is {mean:.3f}, the logit is {logit:.3f}; "
         f"{next(known, advice)}"
     )
+
+
+def _as_map(value: object) -> Tensor | None:
+    """A tensor, numpy's array or nested lists of numbers as a tensor; None for anything else."""
+    if not isinstance(value, (list, tuple)) and not hasattr(value, "shape"):
+        return None
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
 
 
 def _wrong_maps(
@@ -70,8 +83,14 @@ def _wrong_maps(
         if k != label
         for value in (maps[k], maps[k] - biases[k], maps[k] - biases[k] + bias)
     ]
+    per_channel = "the bias is added once for each channel, expected once for each place"
+    summed = "the maps of all classes are added; take linear.weight[label] alone"
+    every = sum(x - b for x, b in zip(maps, biases, strict=True))
     return [
         ("the bias is missing, which every place gets whole", flat),
+        ("the bias is added twice", right + bias),
+        (per_channel, flat + len(grid) * bias),
+        *((summed, every + b) for b in (0, bias, biases.sum())),
         *others,
         *((weights, x + b) for x in (grid.sum(0), grid.mean(0)) for b in (0, bias)),
         *((channels, flat / len(grid) + b) for b in (0, bias)),
@@ -116,7 +135,8 @@ def _other_pixels(
     if not (bgr == given).all():
         return "the photo that was handed in has changed; work on a copy"
     if not isinstance(found, Tensor) or found.shape != (1, 3, h, w):
-        seen = tuple(found.shape) if isinstance(found, Tensor) else repr(found)[:60]
+        shape = tuple(getattr(found, "shape", ()))
+        seen = f"{type(found).__name__} of {shape}" if shape else repr(found)[:60]
         return f"a photo of {(h, w, 3)} becomes {seen}, expected a tensor of {(1, 3, h, w)}"
     right = torch.tensor(  # value by value
         [
@@ -132,20 +152,28 @@ def _other_pixels(
         if same(prepare(bgr.copy(), *other), found):
             known.append(f"with another {name} it returns the same")
     apart = (found.double() - right).abs().max().item()
+    if found.dtype not in (torch.float32, torch.float64):
+        known.append(f"its numbers are {found.dtype}, expected a float tensor")
     advice = (*known, "print each step's numbers for a single pixel")[0]
-    return f"it is up to {apart:.2f} apart from (RGB / 255 - mean) / std; {advice}"
+    apart = f"{apart:.2f}" if apart >= 0.01 else f"{apart:.1g}"
+    return f"it is up to {apart} apart from (RGB / 255 - mean) / std; {advice}"
 
 
 def _wrong_pixels(bgr: Tensor, mean: Sequence[float], std: Sequence[float]) -> dict[str, Tensor]:
     """What goes wrong, and what it makes of pixels (1, 3, h, w) from 0 to 1, blue first."""
     m, s = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
     rgb = bgr.flip(1)
+    torn = rgb[0].permute(1, 2, 0).reshape(rgb.shape)
     mirrored = "the photo is mirrored: the channels must be turned round, not the columns"
     return {
         "blue still comes first": (bgr - m) / s,
         mirrored: (bgr.flip(3) - m) / s,
         "mean and std are of red first, so turn the channels round before": ((bgr - m) / s).flip(1),
         "divide by 255 first: mean and std are of 0 to 1": (255 * rgb - m) / s,
+        "reshape tears the pixels apart: move the axes by permute": (torn - m) / s,
+        "subtract the mean before you divide by the std": rgb / s - m,
+        "blue still comes first, and divide by 255": (255 * bgr - m) / s,
+        "it is divided by 255 twice": (rgb / 255 - m) / s,
         "the mean is not taken away": rgb / s,
         "it is not divided by the std": rgb - m,
         "neither mean nor std is used": rgb,
@@ -154,17 +182,16 @@ def _wrong_pixels(bgr: Tensor, mean: Sequence[float], std: Sequence[float]) -> d
 
 def check_suspect(name: str) -> str | None:
     """The object of the test part that lies in a wrong folder."""
+    if isinstance(name, (list, tuple, set)) and len(name) == 1:
+        (name,) = name
     if not isinstance(name, str):
-        return f"a name in quotes is expected, got {str(name)[:40]!r}"
-    name = name.strip().lower().removesuffix(".webp").rpartition("/")[2]
-    if name not in shown_in_test():
-        return f"no test image shows {name!r}; take a name from the figure, in quotes"
-    if name != MOVED:
-        return (
-            f"look at the image of {name!r} again: its folder is correct, the network is wrong "
-            "about it; look for an image whose answer is better than its folder"
-        )
-    return None
+        return f"one name in quotes is expected, got {str(name)[:40]!r}"
+    names = objects_in(name, shown_in_test())
+    if len(names) != 1:
+        some = "several objects" if names else "no object of the test part"
+        return f"{name[:40]!r} names {some}; take one name from the figure, in quotes"
+    better = "look for an image whose answer is better than its folder"
+    return None if names == [MOVED] else f"the folder of {names[0]!r} is correct; {better}"
 
 
 exercise_1 = Exercise("1", check_split)

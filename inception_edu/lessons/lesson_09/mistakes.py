@@ -1,5 +1,6 @@
 """Lesson 09: what a network takes for what, its worst mistakes with their maps, a wrong label."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from inception_edu.predict import Classifier
 from inception_edu.training import evaluate
 
 WORST = 9
-MOVED, INTO = "elephant", "fruit"  # the object of the test part that lies in a wrong folder
+MOVED, INTO = "kiwi", "bird"  # the object of the test part that lies in a wrong folder
 Cam = Callable[[Tensor, nn.Linear, int], Tensor]
 
 
@@ -53,9 +54,15 @@ def mislabelled(part: Split, classes: Sequence[str]) -> Split:
     return replace(part, labels=labels)
 
 
+def objects_in(text: str, names: Sequence[str]) -> list[str]:
+    """Those of the names that a text such as " Kiwi" or "fruit/kiwi.webp" holds as words."""
+    return [word for word in re.findall(r"[\w-]+", text.lower()) if word in names]
+
+
 def mend(judged: Judged, name: str, label: str) -> Judged:
     """The same answers, judged after an object is put into the folder of another class."""
-    its = torch.tensor([own == name for own in judged.names])
+    found = objects_in(name, judged.names)
+    its = torch.tensor([own in found for own in judged.names])
     labels = judged.part.labels.masked_fill(its, judged.classifier.classes.index(label))
     return judged._replace(part=replace(judged.part, labels=labels))
 
@@ -121,13 +128,14 @@ class Mistake(NamedTuple):
 
 @torch.no_grad()
 def worst(judged: Judged, cam: Cam, n: int = WORST) -> list[Mistake]:
-    """The n mistakes whose label gets the lowest probability, the worst first."""
+    """The n mistakes whose label gets the lowest probability, the worst first, one of an object."""
     part, classes, model = judged.part, judged.classifier.classes, judged.classifier.model
     given = judged.chances.gather(1, part.labels[:, None])[:, 0]
     wrong = judged.chances.argmax(1) != part.labels
-    order = torch.where(wrong, given, torch.inf).argsort()[: min(n, int(wrong.sum()))]
+    order = torch.where(wrong, given, torch.inf).argsort()[: int(wrong.sum())].tolist()
+    first = {judged.names[i]: i for i in reversed(order)}  # of each object, the worst of its images
     found = []
-    for i in order.tolist():
+    for i in sorted(first.values(), key=order.index)[:n]:
         x, answer = part.batch(slice(i, i + 1))[0], int(judged.chances[i].argmax())
         grid = model.body(model.stem(x))[0]
         heat = torch.as_tensor(cam(grid, model.head.linear, answer)).float()
@@ -139,14 +147,19 @@ def worst(judged: Judged, cam: Cam, n: int = WORST) -> list[Mistake]:
 def show_worst(judged: Judged, cam: Cam) -> Picture:
     """The worst mistakes beside the maps of their answers, all on one scale of colours."""
     found = worst(judged, cam)
-    return Picture(
-        _draw_worst, found, _words_worst, size=(10.5, 1 + 2 * max(1, -(-len(found) // 3)))
-    )
+    columns, rows = _grid(found)
+    return Picture(_draw_worst, found, _words_worst, size=(2.4 + 2.7 * columns, 1.2 + 2 * rows))
+
+
+def _grid(found: list[Mistake]) -> tuple[int, int]:
+    """Columns and rows of the mistakes in the figure."""
+    columns = min(3, max(1, len(found)))
+    return columns, max(1, -(-len(found) // columns))
 
 
 def _draw_worst(fig: Figure, found: list[Mistake]) -> None:
-    rows = max(1, -(-len(found) // 3))
-    axes = fig.subplots(rows, 6, squeeze=False).reshape(-1, 2)
+    columns, rows = _grid(found)
+    axes = fig.subplots(rows, 2 * columns, squeeze=False).reshape(-1, 2)
     small = dict(fontsize=12, weight="normal", parse_math=False)
     most = max((float(one.map.abs().max()) for one in found), default=1.0)
     for pair in axes[len(found) :]:
@@ -164,7 +177,7 @@ def _draw_worst(fig: Figure, found: list[Mistake]) -> None:
         label = "against (−), for (+)\nthe answer, in logits"
         fig.colorbar(seen, ax=list(axes.flat), label=label, shrink=0.9, pad=0.02)
     several = f"{len(found)} worst mistakes" if len(found) > 1 else "worst mistake"
-    title = f"The {several}: image and folder, answer and its map"
+    title = f"The {several}:{' ' if columns > 1 else chr(10)}image and folder, answer and its map"
     fig.suptitle(title, weight="bold")
 
 

@@ -56,8 +56,12 @@ def _no_split(split: Split, shows: Shows, fraction: float, seed: int) -> str | N
     if any(isinstance(part, str) or not isinstance(part, Iterable) for part in made):
         return f"it returns a pair such as {str(made)[:60]!r}, expected two lists of files"
     train, test = (list(map(str, part)) for part in made)
+    if not train + test:
+        return f"both lists are empty, expected all {len(shows)} files in one or the other"
     if set(train + test) <= set(shows.values()):
         return "it returns objects, expected the files that show them"
+    if strange := [name for name in train + test if name not in shows]:
+        return f"it returns {strange[0]!r}, which is none of the files"
     if sorted(train + test) != sorted(shows):
         lost = len(set(shows) - {*train, *test})
         twice = len(train + test) - len({*train, *test})
@@ -85,6 +89,10 @@ def _by_chance(split: Split, shows: Shows, fraction: float, seed: int) -> str | 
     if set(split(dict(shows), fraction, seed)[1]) != chosen:
         return f"two calls with the same files and seed {seed} give different splits"
     files = list(shows)
+    renamed = {file: f"{i * 7919 % 1009:04}.png" for i, file in enumerate(files)}
+    others = split({renamed[file]: shows[file] for file in files}, fraction, seed)[1]
+    if set(others) != {renamed[file] for file in chosen}:
+        return "the same objects in files of other names give another split: let objects decide"
     for order in (files[::-1], files[1::2] + files[::2]):
         if set(split({file: shows[file] for file in order}, fraction, seed)[1]) != chosen:
             return (

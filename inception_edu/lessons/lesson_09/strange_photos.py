@@ -80,6 +80,15 @@ def in_a_new_folder(photo: Image.Image) -> tuple[TemporaryDirectory, Found]:
     return box, find_photos(write_strange(Path(box.name, "strange"), photo))
 
 
+def ready(paths: list[Path]) -> int:
+    """How many files are upright and red, green and blue as Pillow opens them."""
+    found = 0
+    for path in paths:
+        with Image.open(path) as image:
+            found += image.mode == "RGB" and image.size == SIDES
+    return found
+
+
 def rejected(found: Found) -> Table:
     """The files that are left out, and why."""
     rows = [(path.name, why.split(" (")[0]) for path, why in found.rejected]

@@ -116,7 +116,7 @@ def _draw_sure(fig: Figure, sure: Sure) -> None:
     for ax, (name, top) in zip(panels, sure.items(), strict=True):
         colour = COLOURS["after" if name == "test images" else "before"]
         weights = torch.full_like(top, 100 / len(top))
-        ax.hist(top, [k / 10 for k in range(2, 11)], weights=weights, color=colour)
+        ax.hist(100 * top, range(20, 101, 10), weights=weights, color=colour)
         ax.set_title(f"{name}:\n{100 * top.mean():.0f} % sure", fontsize=14)
-        ax.set(xlabel="confidence", xlim=(0.2, 1))
+        ax.set(xlabel="confidence, %", xlim=(20, 100), xticks=(25, 50, 75, 100))
     fig.axes[0].set_ylabel("images, %")

@@ -78,7 +78,7 @@ def report_3() -> Table:
         [
             ("1,000 validation images", "accuracy, %"),
             ("after training, before saving", f"{first.trained:.1f}"),
-            ("in a new process, after load_state_dict", f"{first.loaded:.1f}"),
+            ("in a new network, after load_state_dict", f"{first.loaded:.1f}"),
         ],
         caption=f"load_state_dict returned: {first.said}",
     )

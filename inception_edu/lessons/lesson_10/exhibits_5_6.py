@@ -82,10 +82,10 @@ def _draw_report(fig: Figure, run: Jumps) -> None:
     n, last = len(run.losses), len(run.accuracies)
     losses.plot(range(1, n + 1), run.losses, color=INK["muted"], lw=0.8)
     losses.plot(range(1, n + 1), running_mean(run.losses), color=INK["ink"], lw=2.5)
-    losses.set(xlabel="step", ylabel="training loss", title="The loss, and its running mean")
+    losses.set(xlabel="step", ylabel="training loss", title="The training loss falls")
     accuracies.plot(range(n - last + 1, n + 1), run.accuracies, "o-", color=INK["ink"], lw=2)
     accuracies.set(xlabel="step", ylabel="accuracy, %", ylim=(30, 80))
-    accuracies.set_title("Accuracy in the last 20 steps")
+    accuracies.set_title("The accuracy goes up and down")
 
 
 def damage_5() -> Picture:
@@ -113,7 +113,9 @@ def _draw_jumps(fig: Figure, runs: dict[str, list[Jumps]]) -> None:
         for run in each:
             n, last = len(run.losses), len(run.accuracies)
             ax.plot(range(n - last + 1, n + 1), run.accuracies, color=INK[COLOURS[name]], lw=2)
-        ax.set(xlabel="step", ylim=(30, 80), title=f"{name.capitalize()}: five seeds")
+        within = statistics.mean(statistics.stdev(run.accuracies) for run in each)
+        title = f"{name.capitalize()}: ± {within:.1f} points within a run"
+        ax.set(xlabel="step", ylim=(30, 80), title=title)
     fig.axes[0].set_ylabel("accuracy, %")
 
 
@@ -161,7 +163,7 @@ def _draw_parts(fig: Figure, runs: dict[int, list[float]]) -> None:
         label = "the whole batch at once" if size == 64 else f"{64 // size} parts of {size} images"
         ax.plot(running_mean(losses, keep=0.8), color=INK["ink"], ls=dash, lw=2.5, label=label)
     ax.set(xlabel="step", ylabel="training loss", ylim=(0, None))
-    ax.set_title("One batch of 64 images, in one or more parts")
+    ax.set_title("The more parts, the higher the loss")
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
 

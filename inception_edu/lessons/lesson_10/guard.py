@@ -49,7 +49,7 @@ def told(error: BaseException) -> str:
     """An error in words; an assert without a message is told by its line."""
     if isinstance(error, AssertionError) and not str(error):
         line = traceback.extract_tb(error.__traceback__)[-1].line or "assert"
-        return f"it asks for `{line.removeprefix('assert ')}`"
+        return f"it asks for `{line.partition('assert ')[2] or line}`"
     kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
     return f"it says {kind}{' '.join(str(error).split())[:150]}"
 

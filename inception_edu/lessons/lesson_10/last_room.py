@@ -93,8 +93,17 @@ def named(found: object) -> dict[str, object] | None:
         return None
     if not all(isinstance(place, str) for place, _ in pairs):
         return None
-    given = {place.lower(): kind for place, kind in pairs if kind is not ...}
-    return {place: kind.lower() if isinstance(kind, str) else kind for place, kind in given.items()}
+    given = {place_in(place): kind for place, kind in pairs if kind is not ...}
+    return {
+        place: kind.strip().lower() if isinstance(kind, str) else kind
+        for place, kind in given.items()
+    }
+
+
+def place_in(text: str) -> str:
+    """ "4b" for " 4B", "body.4b" or "block 4b", and "split" for "script.split()"."""
+    words = text.lower().replace(".", " ").replace("()", " ").split()
+    return words[-1] if words and {*words[:-1]} <= {"network", "body", "block", "script"} else text
 
 
 def check_found(found: dict[str, str], number: int = 1) -> str | None:
@@ -102,6 +111,8 @@ def check_found(found: dict[str, str], number: int = 1) -> str | None:
     if (answer := named(found)) is None:
         return f'give a dict such as {{"3a": "kernel"}}, got {str(found)[:60]}'
     right = bugs(number)
+    if answer and set(answer) <= set(KINDS):
+        return 'write the place first, then the kind, such as {"3a": "kernel"}'
     if len(answer) > len(right):
         return f"there are {len(right)} bugs, you name {len(answer)}"
     verdicts = [judged(place, kind, right.get(place)) for place, kind in answer.items()]
