@@ -68,8 +68,7 @@ class PhotoExplorer(Explorer):
 
     def _look(self, photo: str, network: str | None = None) -> list[Seen]:
         classifier = self.networks[network or next(iter(self.networks))]
-        picture = self.photos[photo]
-        return [look(classifier, picture, photo, classifier.most_probable(picture, TOP))]
+        return [look(classifier, self.photos[photo], photo, TOP)]
 
     def _on_upload(self, change: object) -> None:
         found, failed = read_files(self.upload.value)

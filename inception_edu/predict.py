@@ -141,11 +141,11 @@ def class_activation_map(model: Network, x: Tensor, label: int | None = None) ->
 
 
 @torch.no_grad()
-def place_probabilities(model: Network, x: Tensor, label: int) -> Tensor:
-    """A class's probability where the head gets each place of the last grid alone: (n, c, h, w) ->
-    (n, h', w'), from 0 to 1 for every network. ValueError for a network with another head."""
+def place_logits(model: Network, x: Tensor) -> Tensor:
+    """The logits where the head gets each place of the last grid alone: (n, c, h, w) -> (n, h', w',
+    classes), on the CPU; their means are the network's. ValueError for one with another head."""
     linear, grid = _linear_after_mean(model), _last_grid(model, x)
-    return linear(grid.permute(0, 2, 3, 1)).cpu().double().softmax(3)[..., label]
+    return linear(grid.permute(0, 2, 3, 1)).float().cpu()
 
 
 def _last_grid(model: Network, x: Tensor) -> Tensor:

@@ -100,8 +100,8 @@ def test_an_activation_with_an_upper_limit_is_no_relu():
 
     torch.manual_seed(0)
     shape, limited = (2, 3, 6, 7), nn.Hardtanh(0, 40)
-    assert other_network(two(limited), lambda: two(nn.ReLU()), shape) is None
-    why = other_network(two(limited), lambda: two(nn.ReLU()), shape, training=True)
+    assert other_network(two(nn.ReLU()), lambda: two(nn.ReLU()), shape) is None
+    why = other_network(two(limited), lambda: two(nn.ReLU()), shape)
     assert "a ReLU has no upper limit" in why
 
 

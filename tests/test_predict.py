@@ -189,7 +189,7 @@ def test_images_that_are_not_square_are_cut_to_their_shape(tmp_path):
 def test_the_figure_of_a_network_for_images_that_are_not_square_shows_what_it_saw(tmp_path):
     found = load_classifier(checkpoint(tmp_path, side=(24, 18)))
     randomise(found.model)
-    one = photos.look(found, photo(), "a.jpg", found.most_probable(photo(), 2))
+    one = photos.look(found, photo(), "a.jpg", 2)
     assert one.photo.shape == (448, 336, 3) and one.map.shape == (3, 3)
     fig = render(photos.draw_predictions, [one], photos.size_of([one]))
     over = fig.axes[1]
@@ -264,14 +264,18 @@ def test_a_new_head_is_only_for_the_networks_of_the_package():
 def test_a_figure_shows_the_photo_its_map_and_bars_and_says_so_in_words(tmp_path):
     found = load_classifier(checkpoint(tmp_path))
     randomise(found.model)
-    chances, labels = found.probabilities(photo()).topk(3)
-    best = [(found.classes[k], p) for k, p in zip(labels, chances.tolist(), strict=True)]
-    one = photos.look(found, photo(), "a\nb.jpg", best)
+    best, one = found.most_probable(photo(), 3), photos.look(found, photo(), "a\nb.jpg", 3)
+    assert [name for name, _ in one.best] == [name for name, _ in best]
+    assert [p for _, p in one.best] == pytest.approx([p for _, p in best], rel=1e-4)
     assert one.name == "a�b.jpg" and one.photo.shape == (448, 448, 3)
     with torch.no_grad():  # each place as a grid of its own
         grid = found.model.body(found.model.stem(found.prepare(photo())))[0]
         places = grid.flatten(1).T[:, :, None, None]
-        alone = found.model.head(places).softmax(1)[:, labels[0]].view(grid.shape[1:])
+        alone = (
+            found.model.head(places)
+            .softmax(1)[:, found.classes.index(best[0][0])]
+            .view(grid.shape[1:])
+        )
     torch.testing.assert_close(torch.from_numpy(one.map).float(), alone)
     fig = render(photos.draw_predictions, [one, one], photos.size_of([one, one]))
     assert len(fig.axes) == 8 and len(fig.axes[1].images) == 2 and len(fig.axes[2].patches) == 3

@@ -7,8 +7,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from glob import glob
+from itertools import islice
 from pathlib import Path
 
 from inception_edu.checks import check_count
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write(Path(args.json), json.dumps(rows, indent=1, ensure_ascii=False).encode())
     if args.figure and predicted:
-        write(Path(args.figure), figure(classifier, predicted))
+        write(Path(args.figure), figure(classifier, predicted, args.top))
     return 0 if len(predicted) == len(paths) else 1
 
 
@@ -117,14 +118,13 @@ def as_csv(rows: list[dict]) -> str:
     return table.getvalue()
 
 
-def figure(classifier, predicted: dict[str, Best]) -> bytes:
+def figure(classifier, paths: Iterable[str], top: int) -> bytes:
     """The first photos beside what the network says of them, as a PNG file."""
     from inception_edu import figures
     from inception_edu.data import read_photo
     from inception_edu.figures.photos import MOST, draw_predictions, look, size_of
 
     seen = [
-        look(classifier, read_photo(path), Path(path).name, best)
-        for path, best in list(predicted.items())[:MOST]
+        look(classifier, read_photo(path), Path(path).name, top) for path in islice(paths, MOST)
     ]
     return figures.png(figures.render(draw_predictions, seen, size_of(seen)))

@@ -13,7 +13,7 @@ from inception_edu.figures.picture import Picture
 from inception_edu.figures.style import COLOURS
 from inception_edu.files import shown
 from inception_edu.layers import pair
-from inception_edu.predict import Classifier, place_probabilities
+from inception_edu.predict import Classifier, place_logits
 
 SIDE = 448  # pixels of a photo's longer side in the figure
 MOST = 12  # photos in a figure
@@ -30,22 +30,19 @@ class Seen(NamedTuple):
     best: list[tuple[str, float]]  # class and probability, the most probable first
 
 
-def look(
-    classifier: Classifier, photo: Image.Image, name: str, best: list[tuple[str, float]]
-) -> Seen:
-    """What the figure shows of a photo: the part that the network sees, in more pixels."""
-    label = classifier.classes.index(best[0][0])
-    map = place_probabilities(classifier.model, classifier.prepare(photo), label)[0]
+def look(classifier: Classifier, photo: Image.Image, name: str, top: int) -> Seen:
+    """What the figure shows of a photo: the part that the network sees, in more pixels, and what
+    one pass of the network says of its places and, by their mean, of `top` classes."""
+    (places,) = place_logits(classifier.model, classifier.prepare(photo))
+    chances, labels = places.mean((0, 1)).softmax(0).topk(min(top, len(classifier.classes)))
+    best = list(zip([classifier.classes[k] for k in labels], chances.tolist(), strict=True))
     part = classifier.cut(photo, SIDE / max(pair(classifier.size)))
-    return Seen(shown(name), np.asarray(part), map.numpy(), best)
+    return Seen(shown(name), np.asarray(part), places.softmax(2)[..., labels[0]].numpy(), best)
 
 
 def predictions(classifier: Classifier, photos: dict[str, Image.Image], top: int = 4) -> Picture:
     """Photos by name, each with its `top` classes, and where the first of them is seen."""
-    seen = [
-        look(classifier, photo, name, classifier.most_probable(photo, top))
-        for name, photo in photos.items()
-    ]
+    seen = [look(classifier, photo, name, top) for name, photo in photos.items()]
     return Picture(draw_predictions, seen, words, size=size_of(seen))
 
 
