@@ -665,7 +665,7 @@ def test_the_night_stands_beside_others_and_a_gpu_only_where_one_was_measured(
         assert len(table.rows) == 2 + rows + len(night.REPORTED)
         assert ("has not measured" in table.caption) == (not rows)
         if rows:
-            assert table.rows[2][0] == "`make gpu` (n = 2)" and table.rows[2][2:] == (
+            assert table.rows[2][0] == "make gpu (n = 2)" and table.rows[2][2:] == (
                 "16",
                 "93.50 ± 0.71 %",
                 "50 s",
