@@ -1,6 +1,6 @@
 """The training runs that lessons show: trained once per seed, saved with what made them.
 
-Runs are trained side by side, each in a process of its own with its share of the cores. What is
+Runs are trained side by side, each in a process of its own with its fraction of the cores. What is
 done of a study that was stopped is in `BEGUN`, and the next call goes on from there.
 """
 

@@ -478,7 +478,7 @@ def test_a_folder_that_is_not_split_is_trained_on_and_what_is_held_out_is_told(
     assert main(photo_words(photos, tmp_path / "run", "--epochs 1 --no-aux")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "photos of 2 classes: 72 train, 8 valid, 0 test"
-    assert lines[2] == "no validation part: 8 photos are held out of the others"
+    assert lines[2] == "no validation split: 8 photos are held out of the others"
     assert lines[3].startswith("left out: ") and "broken.jpg" in lines[3]
 
 

@@ -80,7 +80,7 @@ def recipe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, keep the best epoch, look at the test part once; leaves four files in a folder."""
+    """Train, keep the best epoch, look at the test split once; leaves four files in a folder."""
     check_choice("model", args.model, MODELS)
     if args.size is not None:
         check_whole("size", args.size, 1, SIDE)
