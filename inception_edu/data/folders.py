@@ -71,7 +71,7 @@ class Found:
 
 def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
     """What lies in a folder that has one folder per class, or splits with one. Each photo is
-    decoded to be sure of it, or with whole=False only begun with. ValueError where there is no class."""
+    decoded to be sure of it, or with whole=False only begun with. ValueError without a class."""
     photos, errors, notes = defaultdict(list), {}, []
     parts = parts_of(folder := Path(folder))
     if others := [path for path in folders_in(folder) if parts and path not in parts.values()]:
