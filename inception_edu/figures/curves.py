@@ -23,27 +23,30 @@ def running_mean(values: list[float], *, keep: float = 0.95) -> list[float]:
 
 
 def centred_mean(values: list[float], *, reach: int = 10) -> np.ndarray:
-    """Each value averaged with as many after it as before it, `reach` of them or, near the ends,
-    as many as there are: the mean of a falling loss lags behind nowhere."""
+    """Each value averaged with as many after it as before it, which lags behind nowhere: `reach`,
+    or at the start as many as there are. The last ones lie on the line fitted to 2 reach + 1.
+    """
     n, sums = np.arange(len(values)), np.cumsum([0.0, *values])
     beside = np.minimum(reach, np.minimum(n, n[::-1]))
-    return (sums[n + beside + 1] - sums[n - beside]) / (2 * beside + 1)
+    mean = (sums[n + beside + 1] - sums[n - beside]) / (2 * beside + 1)
+    if len(last := n[-2 * reach - 1 :]) > reach:
+        mean[-reach:] = np.polyval(np.polyfit(last, values[last[0] :], 1), last[-reach:])
+    return mean
 
 
 def draw_loss(ax: Axes, history: History) -> None:
     """The main head's loss in every step, and the mean of every head's over 21 of them."""
     losses = history.losses
+    means = {name: centred_mean(values) for name, values in losses.items()}
     ax.plot(*_steps(losses.get("main", [])), color=COLOURS["muted"], lw=0.8, alpha=0.6)
-    for name, values in losses.items():
-        mean = centred_mean(values)
+    for name, mean in means.items():
         ax.plot(*_steps(mean), color=HEAD_COLOURS.get(name), lw=2.5, label=name)
-    ax.set_title("Loss")
+    ax.set_title(f"Loss falls to {means['main'][-1]:.2f}" if means else "Loss")
     ax.set(xlabel="step", ylabel="training loss", xlim=(0, history.steps))
-    if losses:  # all of it, but a single step that leaps does not press the rest flat
-        lasting = {name: running_mean(values) for name, values in losses.items()}
-        ax.set_title(f"Loss falls to {lasting['main'][-1]:.2f}")
-        highest = max(max(values) for values in losses.values())
-        ax.set_ylim(0, 1.05 * min(highest, 2 * max(max(mean) for mean in lasting.values())))
+    if means:  # all of it, but a single step that leaps does not press the rest flat
+        highest = max(map(max, losses.values()))
+        lasting = max(max(running_mean(values)) for values in losses.values())
+        ax.set_ylim(0, 1.05 * min(highest, 2 * lasting))
     if len(losses) > 1:
         ax.legend(frameon=False)
 
