@@ -26,7 +26,7 @@ class Widths(NamedTuple):
 
     def scaled(self, width: float) -> "Widths":
         """The channel counts times `width`, each at least 1; what is not there stays away."""
-        return Widths(*(c and scale(c, width) for c in self))
+        return Widths(*(c and max(1, round(c * float(width))) for c in self))
 
 
 def pooled(c_in: int, c_out: int) -> nn.Sequential:

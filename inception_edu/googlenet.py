@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
     def scaled(self, width: float) -> "Row":
         """The row with its six channel counts multiplied by `width`, each at least 1."""
-        return Row(*self[:5], *(scale(c, width) for c in self[5:11]), *self[11:])
+        return Row(*self[:5], *(max(1, round(c * float(width))) for c in self[5:11]), *self[11:])
 
 
 TABLE_1 = {

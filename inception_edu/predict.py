@@ -112,21 +112,6 @@ def pretrained(name: str = "googlenet") -> Classifier:
     return Classifier(model, known.classes, (0.5,) * 3, (0.5,) * 3, known.crop, known.resize)
 
 
-TORCHVISION = {"googlenet-torchvision": "googlenet", "inception-v3-torchvision": "inception_v3"}
-
-
-def starting_point(weights: str, model: str) -> Classifier:
-    """What a checkpoint, or torchvision's weights for the model of that name, has learned."""
-    if weights != "torchvision":
-        return load_classifier(weights)
-    if model not in TORCHVISION:
-        known = " and ".join(TORCHVISION)
-        raise ValueError(
-            f"torchvision has weights for {known}, got model {model}; give a checkpoint"
-        )
-    return pretrained(TORCHVISION[model])
-
-
 @torch.no_grad()
 def class_activation_map(model: Network, x: Tensor, label: int | None = None) -> Tensor:
     """How much each place speaks for a class: (n, c, h, w) -> (n, h', w') of the last grid.

@@ -16,14 +16,14 @@ from torch import distributed
 
 from inception_edu.checks import check_choice, check_whole
 from inception_edu.commands.cost import SIDE, network_options
-from inception_edu.commands.networks import MODELS, build, given, recipe_for
+from inception_edu.commands.networks import MODELS, build, given, recipe_for, starting_point
 from inception_edu.data import Dataset, PhotoError, is_folder, load
 from inception_edu.data.folders import PARTS
 from inception_edu.figures import draw_page, png, render
 from inception_edu.files import shown, write
 from inception_edu.layers import pair
 from inception_edu.network import Network
-from inception_edu.predict import Classifier, adopt, starting_point
+from inception_edu.predict import Classifier, adopt
 from inception_edu.training import History, checkpoints, evaluate, fit, print_progress
 from inception_edu.training.devices import pick_device, rank_and_world
 from inception_edu.training.recipe import Recipe, for_photos

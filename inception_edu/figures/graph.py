@@ -116,7 +116,7 @@ class Layout:
             if len(branches) > 1:
                 rows, ends, top = self.heights(node), [], y + sum(self.heights(node)) / 2
                 for i, (branch, high) in enumerate(zip(branches, rows, strict=True)):
-                    own = colour or _colour(branch, i)
+                    own = colour or colour_of([branch], i)
                     ends.append(self.place(branch, self.gates[node], top - high / 2, x, own))
                     top -= high
                 self.parts[node] = Part(max(ends), y, before=tuple(branches))
@@ -133,9 +133,10 @@ class Layout:
         return x
 
 
-def _colour(branch: fx.Node, i: int) -> str:
+def colour_of(nodes: list[fx.Node], i: int) -> str:
     """The colour of a branch: by the name that its layers have in Concat, else by its place."""
-    named = [name for name in BRANCHES if name in str(branch.target).split(".")]
+    words = {word for node in nodes for word in str(node.target).split(".")}
+    named = [name for name in BRANCHES if name in words]
     return COLOURS[named[0] if named else BRANCHES[i % len(BRANCHES)]]
 
 

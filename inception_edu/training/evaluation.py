@@ -42,7 +42,7 @@ def evaluate(model: nn.Module, split: Split, *, device: str = "auto") -> Evaluat
     there are nor on the memory format of the network's weights; its modes are restored.
     """
     check_kind("model", model, isinstance(model, nn.Module), "a network (nn.Module)")
-    check_kind("split", split, isinstance(split, Split), "a split of a data set, as dataset.valid")
+    check_kind("split", split, isinstance(split, Split), "train, valid or test of a data set")
     split.check_not_empty()
     target = devices.pick_device(device)
     layout = devices.MEMORY_FORMATS[devices.pick_memory_format(target)]
