@@ -632,9 +632,11 @@ def shipped(history, every):
 def test_a_shipped_night_is_read_again(history):
     again = night.history_of(shipped(history, 30))  # 400 steps are 13 thirties and ten more
     assert again.step == again.steps == 400 and again.rows == history.rows
-    mean = sum(history.losses["main"][30:60]) / 30
-    assert again.losses["main"][30:60] == pytest.approx([mean] * 30)
-    assert again.losses["main"][-1] == again.losses["main"][389] and again.test == history.test
+    losses, given = again.losses["main"], history.losses["main"]
+    first, second = sum(given[:30]) / 30, sum(given[30:60]) / 30
+    assert losses[:16] == pytest.approx([first] * 16)  # then a straight line to the next middle
+    assert losses[30] == pytest.approx((first + second) / 2) and losses[45] == pytest.approx(second)
+    assert losses[-1] == losses[375] and again.test == history.test
     assert again.batch_size == 128 and again.epoch_steps == 100
     assert night.page(again).words.startswith("step 400 of 400")
 
@@ -673,7 +675,7 @@ def test_the_night_stands_beside_others_and_a_gpu_only_where_one_was_measured(
         assert len(table.rows) == 2 + rows + len(night.REPORTED)
         assert ("has not measured" in table.caption) == (not rows)
         if rows:
-            assert table.rows[2][0] == "`make gpu` (n = 2)" and table.rows[2][2:] == (
+            assert table.rows[2][0] == "make gpu (n = 2)" and table.rows[2][2:] == (
                 "16",
                 "93.50 ± 0.71 %",
                 "50 s",
