@@ -484,7 +484,7 @@ def test_a_folder_that_is_not_split_is_trained_on_and_what_is_held_out_is_told(
 
 def test_wrong_arguments_of_photos_are_one_sentence(photos, parts, tmp_path, capsys):
     refused(photo_words(photos / "dark", tmp_path / "a"), capsys, "one folder per class")
-    refused(photo_words(parts, tmp_path / "a", "--valid 5"), capsys, "valid is a part")
+    refused(photo_words(parts, tmp_path / "a", "--valid 5"), capsys, "valid is a folder in")
     refused(photo_words(parts, tmp_path / "a", "--size 0"), capsys, "size must be", "got 0")
     refused(photo_words(parts, tmp_path / "a", "--batch-size 99"), capsys, "at most the 63 images")
     assert not (tmp_path / "a").exists()

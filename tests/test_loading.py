@@ -141,7 +141,7 @@ def test_limit_keeps_a_balanced_part_of_train_and_valid(original):
 
 
 def test_what_cannot_be_meant_is_refused(original, folder):
-    refused(ValueError, lambda: load(original, valid=10), "valid is a part", "leave it out")
+    refused(ValueError, lambda: load(original, valid=10), "valid is a folder in", "leave it out")
     refused(ValueError, lambda: load(original, size=-1), "size", "got -1")
     refused(ValueError, lambda: load(original, seed=-1), "seed", "got -1")
     refused(ValueError, lambda: load("no/such/folder"), "or of a folder", "no/such/folder")
