@@ -6,6 +6,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from authoring import breaks
+from authoring.answers import text_of
 from authoring.notebook import UNCOMPARED, code, dumps, normalise, read, tags
 from authoring.pictures import drawn_by
 from authoring.stamp import stamped
@@ -21,7 +22,7 @@ ANYWHERE = re.compile(
     r"|\b[A-Z]:\\\w+"
 )
 STAMPED = {"nav": "the links", "colab": "what installs the package in Colab"}
-UNCOMPARED_SHARE, BOOLEANS = 0.1, 5  # at most in a lesson
+UNCOMPARED_FRACTION, BOOLEANS = 0.1, 5  # at most in a lesson
 BANNED_TAGS = {"nbval-skip", "nbval-raises-exception", "raises-exception", "skip"}
 
 
@@ -37,8 +38,8 @@ def check(page: Path) -> list[str]:
             found.append("not run from top to bottom: some cell's count is missing or out of order")
         elif dumps(nb) != dumps(normalise(read(page))):
             found.append("not normalised: `run` it")
-        if sum(UNCOMPARED in tags(cell) for cell in cells) > UNCOMPARED_SHARE * len(cells):
-            found.append(f"more than {UNCOMPARED_SHARE:.0%} of its code cells are uncompared")
+        if sum(UNCOMPARED in tags(cell) for cell in cells) > UNCOMPARED_FRACTION * len(cells):
+            found.append(f"more than {UNCOMPARED_FRACTION:.0%} of its code cells are uncompared")
         if (bare := sum(map(booleans, cells))) > BOOLEANS:
             found.append(
                 f"{bare} results are a bare True or False, at most {BOOLEANS}: print numbers"
@@ -53,8 +54,7 @@ def check(page: Path) -> list[str]:
 
 def booleans(cell: NotebookNode) -> int:
     """How often a cell's printed output is True or False where a number could be."""
-    texts = [out.get("text", out.get("data", {}).get("text/plain", "")) for out in cell.outputs]
-    return len(re.findall(r"\b(?:True|False)\b", "\n".join(texts)))
+    return len(re.findall(r"\b(?:True|False)\b", "\n".join(map(text_of, cell.outputs))))
 
 
 def _faults(cell: NotebookNode) -> list[str]:

@@ -20,6 +20,7 @@ from inception_edu.commands import bench
 from inception_edu.data import load
 from inception_edu.files import write
 from inception_edu.googlenet import GoogLeNet
+from inception_edu.lessons.lesson_05.card import images_per_second
 from inception_edu.lessons.shared import ASSETS, small_googlenet
 from inception_edu.training import Recipe, evaluate, fit, silent
 from inception_edu.training.checkpoints import versions
@@ -43,7 +44,7 @@ def measure(data: str | None = None) -> str:
         return NONE
     parts: dict[str, Callable[[], dict]] = {
         "tests": tests,
-        "images_per_second": speed,
+        "images_per_second": lambda: images_per_second(load("fashion_mnist"), "cuda"),
         "mnist": partial(mnist, source("mnist", data)),
         "cifar10": partial(cifar10, source("cifar10", data)),
         "bench": lambda: dict(table=bench.measure(device="cuda")),
@@ -82,17 +83,6 @@ def tests() -> dict:
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
     failed = [line for line in output.splitlines() if line.startswith("FAILED")]
     return dict(told=output.strip().splitlines()[-1], failed=failed)
-
-
-def speed() -> dict:
-    """Images per second of `fit` on the CPU and on the GPU, after a short run that warms up."""
-    data, found = load("fashion_mnist"), {}
-    for device, size in (("cpu", 128), ("cuda", 128), ("cuda", 512)):
-        for steps in (5, 40):
-            recipe = Recipe(steps=steps, batch_size=size, validate_every=10**6, **ONE_PASS)
-            history = fit(small_googlenet(), data, recipe, device=device, watch=silent)
-        found[f"{device}, batch {size}"] = round(history.images_per_second)
-    return found
 
 
 def mnist(name: str) -> dict:

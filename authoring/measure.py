@@ -1,6 +1,6 @@
 """The training runs that lessons show: trained once per seed, saved with what made them.
 
-Runs are trained side by side, each in a process of its own with its share of the cores. What is
+Runs are trained side by side, each in a process of its own with its fraction of the cores. What is
 done of a study that was stopped is in `BEGUN`, and the next call goes on from there.
 """
 
@@ -127,7 +127,8 @@ def train(study: str, name: str, seed: int, data: str | None, device: str = "cpu
     `quiet` says whether nothing else computed, so that its seconds can be believed.
     """
     entry = table(study)[name]
-    dataset = prepared(load, data or entry.data, entry.prepare, seed)
+    split = dict(seed=seed) if entry.split_anew else {}
+    dataset = prepared(load, data or entry.data, entry.prepare, **split)
     torch.manual_seed(seed)
     model, start, cpu = entry.build(), time.perf_counter(), time.process_time()
     history = fit(model, dataset, entry.recipe_for(seed), device=device, watch=silent)
@@ -142,16 +143,12 @@ def train(study: str, name: str, seed: int, data: str | None, device: str = "cpu
     return found | entry.look(tested, dataset.test.labels) | shortened(history)
 
 
-def prepared(load: Callable, data: str, prepare: Callable, seed: int) -> Dataset:
-    """A data set as an entry's runs take it; of the stamps, a seed draws a split of its own."""
-    return _kept(load, data, prepare, seed if data == "stamps" else None)
-
-
 @lru_cache(maxsize=2)  # most studies have one, some two
-def _kept(
-    load: Callable, data: str, prepare: Callable[[Dataset], Dataset], seed: int | None
+def prepared(
+    load: Callable, data: str, prepare: Callable[[Dataset], Dataset], **split: int
 ) -> Dataset:
-    return prepare(load(data) if seed is None else load(data, seed=seed))
+    """A data set as an entry's runs take it."""
+    return prepare(load(data, **split))
 
 
 def quiet() -> bool:

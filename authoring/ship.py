@@ -24,7 +24,7 @@ network (seed {seed}, one run):
   {command}
 
 Accuracy on the 10,000 test images: {accuracy:.2%} (n = 1), after epoch {epoch:g}, the best on the
-validation part. Training took {seconds:,.0f} seconds beside other work on {hardware}, in
+validation split. Training took {seconds:,.0f} seconds beside other work on {hardware}, in
 {precision}, with {versions}.
 
 CIFAR-10 is the data set of Alex Krizhevsky, "Learning multiple layers of features from tiny
@@ -35,7 +35,7 @@ of its images is shipped here; the weights were made for this project and are un
 
 def ship(folder: Path) -> str:
     """Write cifar10_small.pt, cifar10_small.txt and cifar10.json from a finished run's folder;
-    returns a sentence. ValueError for a run without a test part or one that was cut short."""
+    returns a sentence. ValueError for a run without a test split or one that was cut short."""
     if not (folder / "history.json").is_file():
         raise ValueError(f"{folder} must be the folder of a finished run; it has no history.json")
     history = History.load(folder / "history.json")

@@ -17,8 +17,8 @@ COMMANDS = {
     "restore": "put a fresh copy of a lesson back",
     "prove": "prove your my_inception.py once more",
     "train": "train a network",
-    "split": "split a folder of photos into parts",
-    "predict": "tell what photos show",
+    "split": "split a folder of photos for training and validation",
+    "predict": "classify photos",
     "cost": "count parameters and multiply-adds",
     "bench": "time training and inference on this machine",
 }

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from inception_edu.checks import check_count
+from inception_edu.checks import check_count, check_kind
 from inception_edu.display import Table, text_table as text_table
 from inception_edu.layers import Concat, kernel_size, pair, same_padding
 
@@ -108,6 +108,11 @@ def layer_table(
     `depth` joins the layers that share the first `depth` parts of their name: 1 gives a row for
     stem, body and head, 2 a row for each block. `training` counts what runs only then (aux heads).
     """
+    check_kind("model", model, isinstance(model, nn.Module), "a network (nn.Module)")
+    is_size = isinstance(input_size, (tuple, list))
+    check_kind("input_size", input_size, is_size, "(channels, height, width), as (3, 224, 224)")
+    if depth is not None:
+        check_count(depth=depth)
     model = copy.deepcopy(model).to("meta").train(training)
     rows: dict[str, LayerRow] = {}
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from inception_edu.checks import check_choice
+from inception_edu.checks import check_kind, entry_of
 from inception_edu.layers import AuxPool, Concat, LocalRespNorm, classifier, conv, scale, stack
 from inception_edu.network import Network, Outputs as Outputs, initialise
 
@@ -68,6 +68,7 @@ class Inception(Concat):
     """
 
     def __init__(self, c_in: int, row: Row, *, norm: bool = True, k5: int = 5) -> None:
+        check_kind("row", row, hasattr(row, "n1x1"), 'a row of widths, as TABLE_1["3a"] is one')
         super().__init__(
             branch1x1=conv(c_in, row.n1x1, 1, norm=norm),
             branch3x3=stack(c_in, (row.n3x3_reduce, 1), (row.n3x3, 3), norm=norm),
@@ -186,8 +187,7 @@ class GoogLeNet(Network):
     ) -> None:
         sizes = dict(num_classes=num_classes, in_channels=in_channels, aux=aux, width=width)
         super().__init__(variant=variant, **sizes)
-        if not isinstance(variant, Variant):
-            variant = GOOGLENET[check_choice("variant", variant, GOOGLENET)]
+        variant = entry_of("variant", variant, GOOGLENET)
         self.size, self.min_sizes, self.advice = variant.size, variant.min_sizes, variant.advice
         self.stem = stem(in_channels, width, variant)
         self.body = blocks(scale(TABLE_1["conv2"].n3x3, width), width, variant)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from torch import nn
 
 from inception_edu import factorised
-from inception_edu.checks import check_choice
+from inception_edu.checks import check_choice, entry_of
 from inception_edu.factorised import AuxHead, Widths
 from inception_edu.layers import channels, classifier, conv, scale
 from inception_edu.network import Network
@@ -176,8 +176,7 @@ class InceptionV3(Network):
     ) -> None:
         sizes = dict(num_classes=num_classes, in_channels=in_channels, aux=aux, width=width)
         super().__init__(variant=variant, **sizes, resolution=resolution)
-        if not isinstance(variant, Layout):
-            variant = self.layouts[check_choice("variant", variant, self.layouts)]
+        variant = entry_of("variant", variant, self.layouts)
         check_choice("resolution of this variant", resolution, variant.min_sizes)
         rows = variant.stem_for(resolution)
         self.size, self.min_sizes = rows["conv1"].input[0], variant.min_sizes[resolution]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from inception_edu.checks import check_choice, check_count, check_number
+from inception_edu.checks import check_choice, check_count, check_kind, check_number, check_whole
 from inception_edu.network import Outputs
 
 
@@ -33,8 +33,7 @@ def smoothed_targets(
 
 def check_classes(labels: Tensor, num_classes: int) -> None:
     """Raise TypeError or ValueError unless `labels` (n,) name some of two classes or more."""
-    if num_classes < 2:
-        raise ValueError(f"there must be at least 2 classes, got {num_classes}")
+    check_whole("the number of classes", num_classes, 2)
     kind = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
     if kind not in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64):
         raise TypeError(f"labels must be a tensor of whole numbers (torch.int64), got {kind}")
@@ -148,13 +147,16 @@ AUX_WEIGHT = 0.3  # of each auxiliary head's loss ([G] section 5)
 
 def logits_of(outputs: Outputs | Tensor) -> Tensor:
     """The main logits of a network's output."""
-    return outputs if isinstance(outputs, Tensor) else outputs.logits
+    if isinstance(outputs, Tensor):
+        return outputs
+    return_value = "what a network returns"
+    check_kind(return_value, outputs, hasattr(outputs, "logits"), "logits (n, classes) or Outputs")
+    return outputs.logits
 
 
 def head_logits(outputs: Outputs | Tensor) -> dict[str, Tensor]:
     """The logits (n, classes) of every head that is at work: "main", then the aux heads by name."""
-    aux = {} if isinstance(outputs, Tensor) else outputs.aux
-    return {"main": logits_of(outputs), **aux}
+    return {"main": logits_of(outputs), **getattr(outputs, "aux", {})}
 
 
 def head_losses(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import _register_namedtuple
 
-from inception_edu.checks import check_count, check_number, plain
+from inception_edu.checks import check_count, check_kind, check_number, plain
 
 
 class AuxLogits(dict):
@@ -98,6 +98,7 @@ class Network(nn.Module):
 def _check_images(x: Tensor, channels: int, least: int, heads: str, advice: str) -> None:
     if torch.jit.is_tracing():
         return  # a trace is of one size, and to ask for it there is to be warned
+    check_kind("x", x, isinstance(x, Tensor), f"a tensor (n, {channels}, h, w)")
     if x.ndim != 4 or x.shape[1] != channels:
         raise ValueError(
             f"x must have shape (n, {channels}, h, w), got {tuple(x.shape)}; "

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from inception_edu.checks import check_count, check_whole
+from inception_edu.checks import check_choice, check_count, check_kind, check_whole
 from inception_edu.data import normalise, read_photo
 from inception_edu.data.photos import middle
 from inception_edu.layers import pair
@@ -42,6 +42,8 @@ class Classifier:
 
     def cut(self, photo: Image.Image, scale: float = 1) -> Image.Image:
         """The part of a photo that the network sees, in `scale` times as many pixels a side."""
+        wanted = "an image of PIL, as read_photo(path) returns one"
+        check_kind("photo", photo, isinstance(photo, Image.Image), wanted)
         h, w, resize = (round(scale * pixels) for pixels in (*pair(self.size), self.resize))
         return middle(photo, (h, w), resize)
 
@@ -59,6 +61,7 @@ class Classifier:
 
     def most_probable(self, photo: Image.Image, top: int) -> list[tuple[str, float]]:
         """Class and probability of the `top` classes, or of all there are, the best first."""
+        check_count(top=top)
         chances, labels = self.probabilities(photo).topk(min(top, len(self.classes)))
         return list(zip([self.classes[k] for k in labels], chances.tolist(), strict=True))
 
@@ -94,32 +97,18 @@ def shipped() -> Classifier:
 
 def shipped_photo(name: str) -> Image.Image:
     """One of PHOTOS, by what it shows."""
-    return read_photo((ASSETS / "photos" / PHOTOS[name]).read_bytes())
+    file = PHOTOS[check_choice("name", name, PHOTOS)]
+    return read_photo((ASSETS / "photos" / file).read_bytes())
 
 
-def pretrained(name: str = "googlenet", *, device: str = "cpu") -> Classifier:
+def pretrained(name: str = "googlenet") -> Classifier:
     """Our "googlenet" or "inception_v3" with torchvision's weights for the 1,000 classes of
     ImageNet. OSError where they cannot be downloaded."""
     from inception_edu import torchvision_weights  # torchvision takes seconds
 
+    model = torchvision_weights.load_torchvision(name)
     known = torchvision_weights.KNOWN[name]
-    model = torchvision_weights.load_torchvision(name).to(pick_device(device))
     return Classifier(model, known.classes, (0.5,) * 3, (0.5,) * 3, known.crop, known.resize)
-
-
-TORCHVISION = {"googlenet-torchvision": "googlenet", "inception-v3-torchvision": "inception_v3"}
-
-
-def starting_point(weights: str, model: str) -> Classifier:
-    """What a checkpoint, or torchvision's weights for the model of that name, has learned."""
-    if weights != "torchvision":
-        return load_classifier(weights)
-    if model not in TORCHVISION:
-        known = " and ".join(TORCHVISION)
-        raise ValueError(
-            f"torchvision has weights for {known}, got model {model}; give a checkpoint"
-        )
-    return pretrained(TORCHVISION[model])
 
 
 @torch.no_grad()

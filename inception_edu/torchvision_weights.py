@@ -164,7 +164,7 @@ def load_torchvision(name: str = "googlenet") -> Network:
 def input_transform(resize: int, crop: int) -> Compose:
     """What torchvision's published weights expect of a photo (PIL or uint8 tensor), in the open.
 
-    torchvision normalises by ImageNet's mean and spread, and the network then undoes that in
+    torchvision normalises by ImageNet's mean and standard deviation, and the network undoes that in
     secret (`transform_input=True`); both together are this: values from -1 to 1.
     """
     cut = [v2.Resize(resize, antialias=True), v2.CenterCrop(crop), v2.ToImage()]

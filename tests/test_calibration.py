@@ -59,5 +59,5 @@ def test_bad_input_is_refused():
     labels = torch.tensor([0, 1])
     refused(ValueError, lambda: reliability(logits, labels, bins=0), "bins must be a whole number")
     refused(TypeError, lambda: reliability(logits, labels.float()), "whole numbers")
-    refused(ValueError, lambda: reliability(logits[:, :1], labels * 0), "at least 2 classes")
+    refused(ValueError, lambda: reliability(logits[:, :1], labels * 0), "at least 2, got 1")
     refused(ValueError, lambda: reliability(torch.zeros(3, 3), labels), "3 rows", "2 labels")

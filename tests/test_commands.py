@@ -478,13 +478,13 @@ def test_a_folder_that_is_not_split_is_trained_on_and_what_is_held_out_is_told(
     assert main(photo_words(photos, tmp_path / "run", "--epochs 1 --no-aux")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "photos of 2 classes: 72 train, 8 valid, 0 test"
-    assert lines[2] == "no validation part: 8 photos are held out of the others"
+    assert lines[2] == "no validation split: 8 photos are held out of the others"
     assert lines[3].startswith("left out: ") and "broken.jpg" in lines[3]
 
 
 def test_wrong_arguments_of_photos_are_one_sentence(photos, parts, tmp_path, capsys):
     refused(photo_words(photos / "dark", tmp_path / "a"), capsys, "one folder per class")
-    refused(photo_words(parts, tmp_path / "a", "--valid 5"), capsys, "valid is a part")
+    refused(photo_words(parts, tmp_path / "a", "--valid 5"), capsys, "valid is a folder in")
     refused(photo_words(parts, tmp_path / "a", "--size 0"), capsys, "size must be", "got 0")
     refused(photo_words(parts, tmp_path / "a", "--batch-size 99"), capsys, "at most the 63 images")
     assert not (tmp_path / "a").exists()

@@ -326,7 +326,7 @@ def test_valid_may_be_0_and_its_batches_then_say_so(npz):
     assert len(own.valid) == 0 and len(own.train) == 40
     with pytest.raises(ValueError) as error:
         own.valid.batches(10, "cpu")
-    assert "0 images" in sentence(error)
+    assert "no images" in sentence(error)
 
 
 @pytest.mark.parametrize(

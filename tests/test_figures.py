@@ -15,6 +15,7 @@ from inception_edu.figures import (
     COLOURS,
     STYLE,
     Picture,
+    centred_mean,
     describe,
     draw_curves,
     draw_page,
@@ -129,12 +130,12 @@ def history(losses=(2.3, 2.0, 1.5), rows=((2, 0.4), (3, 0.6)), **heads):
     )
 
 
-def test_curves_show_each_loss_its_running_mean_and_the_accuracy_in_percent():
+def test_curves_show_each_loss_its_mean_and_the_accuracy_in_percent():
     fig = render(draw_curves, history(), (8, 3.6))
     loss, accuracy = fig.axes
     raw, mean = loss.lines
     assert list(raw.get_xdata()) == [1, 2, 3] and list(raw.get_ydata()) == [2.3, 2.0, 1.5]
-    assert list(mean.get_ydata()) == pytest.approx(running_mean([2.3, 2.0, 1.5]))
+    assert list(mean.get_ydata()) == pytest.approx([2.3, (2.3 + 2.0 + 1.5) / 3, 1.5])
     training, validation = accuracy.lines
     assert list(validation.get_xdata()) == [2, 3]
     assert list(validation.get_ydata()) == pytest.approx([40, 60])
@@ -150,6 +151,15 @@ def test_a_running_mean_is_weighted_by_hand_and_lags_behind_at_no_time():
     expected = sum(w * v for w, v in zip(weights, values[::-1], strict=True)) / sum(weights)
     assert running_mean(values, keep=0.9)[-1] == pytest.approx(expected)
     assert running_mean([]) == []
+
+
+def test_the_mean_of_a_falling_loss_lies_on_it_from_the_first_step_on():
+    falling = [3.0 - 0.02 * step for step in range(100)]
+    assert list(centred_mean(falling)) == pytest.approx(falling)
+    assert running_mean(falling)[30] - falling[30] > 0.2  # a mean of what came before lags
+    noisy = [value + 0.3 * (-1) ** i for i, value in enumerate(falling)]
+    assert max(abs(centred_mean(noisy) - falling)[10:]) < 0.04  # the end is no single step's loss
+    assert list(centred_mean([2.5])) == [2.5] and len(centred_mean([])) == 0
 
 
 @pytest.mark.parametrize("first", [0.2, 2.3, 6.9])  # ln 1000

@@ -83,21 +83,22 @@ def test_without_a_gpu_one_sentence_says_so_and_nothing_is_written(tmp_path, mon
 
 
 def test_a_part_that_cannot_run_says_why_and_the_others_go_on(tmp_path, monkeypatch, capsys):
-    def fails(name=""):
+    def fails(*about):
         raise OSError("no network")
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(gpu, "hardware", lambda device: "a card")
     monkeypatch.setattr(gpu, "ASSETS", tmp_path)
-    for name, part in dict(tests=lambda: dict(told="4 passed"), speed=fails, mnist=fails).items():
-        monkeypatch.setattr(gpu, name, part)
+    monkeypatch.setattr(gpu, "tests", lambda: dict(told="4 passed"))
+    monkeypatch.setattr(gpu, "images_per_second", fails), monkeypatch.setattr(gpu, "mnist", fails)
     monkeypatch.setattr(gpu, "cifar10", lambda name: dict(name=name))
     monkeypatch.setattr(gpu.bench, "measure", lambda device: device)
     (tmp_path / "cifar10.npz").touch()
     assert gpu.measure(str(tmp_path)).startswith("saved gpu.json, ")
     saved = json.loads((tmp_path / "gpu.json").read_text())
     assert saved["hardware"] == "a card" and saved["parts"]["tests"]["told"] == "4 passed"
-    assert saved["parts"]["mnist"] == dict(not_run="OSError: no network")
+    for part in ("images_per_second", "mnist"):
+        assert saved["parts"][part] == dict(not_run="OSError: no network")
     assert saved["parts"]["cifar10"]["name"] == str(tmp_path / "cifar10.npz")
     assert saved["parts"]["bench"]["table"] == "cuda"
     assert "mnist: " in capsys.readouterr().out
@@ -121,7 +122,6 @@ def test_each_part_measures_what_it_says_on_a_small_scale(monkeypatch):
     monkeypatch.setattr(gpu, "load", lambda name: few)
     fixed = type("E", (), dict(accuracy=0.5))
     monkeypatch.setattr(gpu, "evaluate", lambda model, split, device: fixed)
-    assert list(gpu.speed()) == ["cpu, batch 128", "cuda, batch 128", "cuda, batch 512"]
     assert {run["test_accuracy"] for run in gpu.mnist("mnist").values()} == {0.5}
     monkeypatch.setattr(gpu, "GoogLeNet", lambda *a, **k: small_googlenet())
     found = gpu.cifar10("cifar10")

@@ -175,7 +175,7 @@ NO_SOFTMAX = "return logits, for the loss has its own"
         ),
         (
             but(pool=lambda self, x: F.adaptive_max_pool2d(x, 4)),
-            "with the right ones' values it puts out something else",
+            "with the correct values it puts out something else",
         ),
         (but(pool=lambda self, x: F.max_pool2d(x, 5, 3)), "its pool takes maxima"),
         (

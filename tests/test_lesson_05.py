@@ -31,7 +31,7 @@ from inception_edu.lessons.lesson_05 import (
     saving,
     selection,
 )
-from inception_edu.training import History, Recipe, train
+from inception_edu.training import History, Recipe, fit, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 NOT_YET, RIGHT, OPEN = "not right yet", "right", "not attempted yet"
@@ -555,14 +555,22 @@ def test_without_a_gpu_the_saved_card_stands_beside_its_own_cpu(fashion, monkeyp
     assert table.rows[:3] == pace.on_each_device(fashion).rows
 
 
-def test_with_a_gpu_three_speeds_are_told(fashion, monkeypatch):
+def test_with_a_gpu_three_speeds_are_told_after_a_run_that_warms_up(fashion, monkeypatch):
+    """The GPU's part is played by the CPU."""
+    runs = []
+
+    def on_cpu(model, data, recipe, *, device, watch):
+        history = fit(model, data, replace(recipe, batch_size=32), device="cpu", watch=watch)
+        runs.append((device, recipe.batch_size, history.step, len(data.valid)))
+        return replace(history, images_per_second=1000.4 * len(runs))
+
     monkeypatch.setattr(pace, "pick_device", lambda: torch.device("cuda"))
-    asked = []
-    monkeypatch.setattr(pace, "ours", lambda data, *how: asked.append(how) or how[0])
-    table = pace.on_each_device(fashion, steps=1)
-    names = [name for name, *_ in table.rows[1:]]
-    assert names == ["cpu, batch 128", "cuda, batch 128", "cuda, batch 512"]
-    assert set(asked) == {(128, 1, "cpu"), (128, 1, "cuda"), (512, 1, "cuda")}
+    monkeypatch.setattr(card, "fit", on_cpu), monkeypatch.setattr(card, "WARM_UP", 1)
+    table = pace.on_each_device(fashion, steps=2)
+    names = ["cpu, batch 128", "cuda, batch 128", "cuda, batch 512"]
+    assert table.rows[1:] == list(zip(names, ("2,001", "4,002", "6,002"), strict=True))
+    cases = [("cpu", 128), ("cuda", 128), ("cuda", 512)]
+    assert runs == [(*case, steps, 0) for case in cases for steps in (1, 2)]
 
 
 # --- resumptions
@@ -624,9 +632,11 @@ def shipped(history, every):
 def test_a_shipped_night_is_read_again(history):
     again = night.history_of(shipped(history, 30))  # 400 steps are 13 thirties and ten more
     assert again.step == again.steps == 400 and again.rows == history.rows
-    mean = sum(history.losses["main"][30:60]) / 30
-    assert again.losses["main"][30:60] == pytest.approx([mean] * 30)
-    assert again.losses["main"][-1] == again.losses["main"][389] and again.test == history.test
+    losses, given = again.losses["main"], history.losses["main"]
+    first, second = sum(given[:30]) / 30, sum(given[30:60]) / 30
+    assert losses[:16] == pytest.approx([first] * 16)  # then a straight line to the next middle
+    assert losses[30] == pytest.approx((first + second) / 2) and losses[45] == pytest.approx(second)
+    assert losses[-1] == losses[375] and again.test == history.test
     assert again.batch_size == 128 and again.epoch_steps == 100
     assert night.page(again).words.startswith("step 400 of 400")
 

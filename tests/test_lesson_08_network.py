@@ -10,9 +10,8 @@ from torch.nn import functional as F
 from torchvision import models
 
 from conftest import solutions_pass
-from inception_edu.exercises import dataflow
 from inception_edu.inception_v3 import InceptionV3 as Ours
-from inception_edu.lessons.lesson_08 import building, checks as checks, plain, proof
+from inception_edu.lessons.lesson_08 import building, checks as checks, dataflow, plain, proof
 from inception_edu.lessons.shared import randomise
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -34,7 +34,7 @@ def test_table_holds_the_networks_trained_up_to_a_lesson(lesson, n):
         accuracies = [run["test_accuracy"] for run in runs]
         assert r.n == len(runs) >= 3
         assert r.accuracy == pytest.approx(sum(accuracies) / r.n)
-        assert r.spread == pytest.approx(statistics.stdev(accuracies))
+        assert r.std == pytest.approx(statistics.stdev(accuracies))
         network = shared.NETWORKS[r.name].build()  # auxiliary heads are no part of what is used
         at_work = (p for name, p in network.named_parameters() if not name.startswith("aux."))
         assert r.params == sum(p.numel() for p in at_work)

@@ -141,7 +141,7 @@ def test_limit_keeps_a_balanced_part_of_train_and_valid(original):
 
 
 def test_what_cannot_be_meant_is_refused(original, folder):
-    refused(ValueError, lambda: load(original, valid=10), "valid is a part", "leave it out")
+    refused(ValueError, lambda: load(original, valid=10), "valid is a folder in", "leave it out")
     refused(ValueError, lambda: load(original, size=-1), "size", "got -1")
     refused(ValueError, lambda: load(original, seed=-1), "seed", "got -1")
     refused(ValueError, lambda: load("no/such/folder"), "or of a folder", "no/such/folder")
@@ -205,7 +205,7 @@ def test_without_a_validation_part_the_photos_that_split_would_take_are_held_out
         apart, together = load(tmp_path / f"{seed}", size=16), load(whole, size=16, seed=seed)
         for part in ("train", "valid"):
             assert torch.equal(getattr(apart, part).images, getattr(together, part).images)
-        assert together.notes == ("no validation part: 3 photos are held out of the others",)
+        assert together.notes == ("no validation split: 3 photos are held out of the others",)
         assert together.test is None and (together.name, apart.name) == ("all", f"{seed}")
     assert names_of(load(whole, size=16).valid, names, whole) != names_of(
         together.valid, names, whole
@@ -242,7 +242,7 @@ def test_a_test_part_without_classes_and_other_folders_are_passed_over_and_told_
     dataset = load(folder, size=16)
     assert dataset.test is None and len(dataset.valid) == 9
     assert dataset.notes == (
-        "passed over: annotations, test, which are no parts with a folder per class",
+        "passed over: annotations, test, which are no splits with a folder per class",
     )
 
 

@@ -11,6 +11,7 @@ from authoring import measure as tool
 from authoring.__main__ import main
 from inception_edu.data import Dataset, Split
 from inception_edu.lessons import shared, studies
+from inception_edu.lessons.lesson_09 import runs
 from inception_edu.training import Recipe
 
 
@@ -65,6 +66,17 @@ def test_what_an_entry_looks_at_is_saved_with_its_run(study):
     shared.NETWORKS["linear"] = shared.NETWORKS["linear"]._replace(look=look)
     tool.measure("networks", (0,))
     assert shared.saved("networks")["runs"]["linear"][0]["rows_seen"] == [20, 20]
+
+
+def test_an_entry_may_draw_a_split_of_its_own_with_every_seed(study, monkeypatch):
+    load, seeds = tool.load, []
+    monkeypatch.setattr(tool, "load", lambda name, **split: seeds.append(split) or load(name))
+    tool.measure("networks", (3, 4))
+    assert seeds == [{}]  # one split, loaded once
+    shared.NETWORKS["linear"] = shared.NETWORKS["linear"]._replace(split_anew=True)
+    tool.measure("networks", (3, 4))
+    assert seeds[1:] == [dict(seed=3), dict(seed=4)]
+    assert all(entry.split_anew for entry in runs.RUNS.values())
 
 
 def test_unknown_study_lists_what_there_is():

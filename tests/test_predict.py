@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 
 from conftest import randomise, refused
 from inception_edu import predict
+from inception_edu.commands import networks
 from inception_edu.data import Dataset, Split
 from inception_edu.figures import photos, png, render
 from inception_edu.files import shown
@@ -315,13 +316,13 @@ def test_the_words_say_where_a_map_is_highest():
 
 
 def test_weights_are_torchvisions_or_a_checkpoints(monkeypatch, tmp_path):
-    monkeypatch.setattr(predict, "pretrained", lambda name: f"torchvision's {name}")
-    found = [predict.starting_point("torchvision", name) for name in predict.TORCHVISION]
+    monkeypatch.setattr(networks, "pretrained", lambda name: f"torchvision's {name}")
+    found = [networks.starting_point("torchvision", name) for name in networks.TORCHVISION]
     assert found == ["torchvision's googlenet", "torchvision's inception_v3"]
-    call = lambda: predict.starting_point("torchvision", "googlenet-small")  # noqa: E731
+    call = lambda: networks.starting_point("torchvision", "googlenet-small")  # noqa: E731
     refused(ValueError, call, "googlenet-torchvision and", "got model googlenet-small")
     path = checkpoint(tmp_path)
-    assert predict.starting_point(path, "googlenet-small").classes == tuple("abcd")
+    assert networks.starting_point(path, "googlenet-small").classes == tuple("abcd")
 
 
 def test_weights_of_a_network_that_was_changed_are_not_half_taken():

@@ -121,7 +121,7 @@ def test_eps_that_is_no_number_is_refused(eps):
 
 def test_one_class_is_refused():
     labels = torch.tensor([0, 0])
-    words = "at least 2 classes, got 1"
+    words = "number of classes must be a whole number of at least 2, got 1"
     refused(ValueError, lambda: smoothed_targets(labels, 1), words)
     refused(ValueError, lambda: LabelSmoothingCrossEntropy()(torch.zeros(2, 1), labels), words)
 

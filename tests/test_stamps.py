@@ -130,9 +130,9 @@ def test_each_seed_of_a_study_of_the_stamps_has_a_split_of_its_own():
         return len(asked)
 
     same = (
-        tool.prepared(loaded, "fashion_mnist", str, 0),
-        tool.prepared(loaded, "fashion_mnist", str, 1),
+        tool.prepared(loaded, "fashion_mnist", str),
+        tool.prepared(loaded, "fashion_mnist", str),
     )
-    mine = tool.prepared(loaded, "stamps", str, 0), tool.prepared(loaded, "stamps", str, 1)
-    assert same == ("1", "1") and mine == ("2", "3")
+    mine = [tool.prepared(loaded, "stamps", str, seed=seed) for seed in (0, 1)]
+    assert same == ("1", "1") and mine == ["2", "3"]
     assert asked[1:] == [("stamps", dict(seed=0)), ("stamps", dict(seed=1))]

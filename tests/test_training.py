@@ -760,7 +760,7 @@ def test_evaluate_restores_the_mode_where_it_raises():
 
 
 def test_evaluate_refuses_an_empty_part_and_labels_out_of_range():
-    refused(ValueError, lambda: evaluate(network(), split(0), device="cpu"), "0 images")
+    refused(ValueError, lambda: evaluate(network(), split(0), device="cpu"), "no images")
     words = ("from 0 to 2", "got 0 to 3")
     refused(ValueError, lambda: evaluate(network(classes=3), split(), device="cpu"), *words)
 

@@ -10,6 +10,7 @@ from inception_edu.data import Dataset, is_folder
 from inception_edu.googlenet import GoogLeNet
 from inception_edu.inception_v3 import InceptionV2, InceptionV3
 from inception_edu.network import Network
+from inception_edu.predict import Classifier, load_classifier, pretrained
 from inception_edu.training.recipe import BATCH_SIZE, ONE_PASS, V3, Recipe, for_photos
 
 
@@ -34,12 +35,13 @@ MODELS = {
     "inception-v3": Model(InceptionV3, dict(variant="paper"), V3),
     "inception-v3-torchvision": Model(InceptionV3, dict(variant="torchvision"), V3),
 }
+# Those for which torchvision has weights, by its own names.
+TORCHVISION = {"googlenet-torchvision": "googlenet", "inception-v3-torchvision": "inception_v3"}
 
 
 def build(name: str, args: argparse.Namespace, **how: int) -> tuple[Network, Model]:
     """The network that a name and its options ask for, and what else MODELS says of it."""
-    check_choice("model", name, MODELS)
-    model = MODELS[name]
+    model = MODELS[check_choice("model", name, MODELS)]
     options = ("width", "aux", "resolution")
     asked = {key: getattr(args, key) for key in options if getattr(args, key) is not None}
     if "resolution" in asked and model.network is GoogLeNet:
@@ -65,3 +67,15 @@ def recipe_for(args: argparse.Namespace, dataset: Dataset, *, tuned: bool) -> Re
     if args.steps:
         base.pop("epochs", None)
     return Recipe(**base | given(args))
+
+
+def starting_point(weights: str, model: str) -> Classifier:
+    """What a checkpoint, or torchvision's weights for the model of that name, has learned."""
+    if weights != "torchvision":
+        return load_classifier(weights)
+    if model not in TORCHVISION:
+        known = " and ".join(TORCHVISION)
+        raise ValueError(
+            f"torchvision has weights for {known}, got model {model}; give a checkpoint"
+        )
+    return pretrained(TORCHVISION[model])

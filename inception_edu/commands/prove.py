@@ -1,7 +1,6 @@
 """Prove your my_inception.py: every definition passes its lesson's check once more, run now."""
 
 import argparse
-import ast
 from importlib import import_module
 from pathlib import Path
 from textwrap import shorten
@@ -75,19 +74,14 @@ def proofs() -> list[Proof]:
         elif missing:
             length, verdict = 0, f"incomplete: {', '.join(missing)} is missing"
         else:
-            length = sum(_length(there.get(name)) for name in exercise.keep)
+            places = (lines(there[name]) for name in exercise.keep if name in there)
+            length = sum(end - first for first, end in places)
             state, why = exercise.judge(*(getattr(module, name) for name in exercise.keep))
             said = shorten(f"{state}: {why}", 80, placeholder=" …")
             verdict = state if state == "right" else said
         name = ", ".join(exercise.keep)
         rows.append(Proof(exercise.lesson, name, length, PROOFS.get(name, "its check"), verdict))
     return rows
-
-
-def _length(definition: ast.stmt | None) -> int:
-    """The lines of a definition."""
-    first, end = lines(definition) if definition else (0, 0)
-    return end - first
 
 
 def contents() -> Picture | Box:

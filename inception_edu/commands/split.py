@@ -1,5 +1,5 @@
 """Split a folder of photos, with one folder per class, into OUT/train/CLASS and OUT/valid/CLASS:
-the same parts on every machine, by names and seed. Broken files are left out."""
+the same splits on every machine, by names and seed. Broken files are left out."""
 
 import argparse
 
@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Split, and tell how many photos went where and which files were left out."""
     from inception_edu.data import split
 
-    shares = dict(valid=args.valid, test=args.test, seed=args.seed, link=args.link)
-    found = split(args.photos, args.out, **shares)
+    fractions = dict(valid=args.valid, test=args.test, seed=args.seed, link=args.link)
+    found = split(args.photos, args.out, **fractions)
     out = shown(args.out)
     print(found, *found.report(), sep="\n")
     print(f"in {out}; go on with: python -m inception_edu train --data {out}")

@@ -16,14 +16,14 @@ from torch import distributed
 
 from inception_edu.checks import check_choice, check_whole
 from inception_edu.commands.cost import SIDE, network_options
-from inception_edu.commands.networks import MODELS, build, given, recipe_for
+from inception_edu.commands.networks import MODELS, build, given, recipe_for, starting_point
 from inception_edu.data import Dataset, PhotoError, is_folder, load
 from inception_edu.data.folders import PARTS
 from inception_edu.figures import draw_page, png, render
 from inception_edu.files import shown, write
 from inception_edu.layers import pair
 from inception_edu.network import Network
-from inception_edu.predict import Classifier, adopt, starting_point
+from inception_edu.predict import Classifier, adopt
 from inception_edu.training import History, checkpoints, evaluate, fit, print_progress
 from inception_edu.training.devices import pick_device, rank_and_world
 from inception_edu.training.recipe import Recipe, for_photos
@@ -80,7 +80,7 @@ def recipe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, keep the best epoch, look at the test part once; leaves four files in a folder."""
+    """Train, keep the best epoch, look at the test split once; leaves four files in a folder."""
     check_choice("model", args.model, MODELS)
     if args.size is not None:
         check_whole("size", args.size, 1, SIDE)

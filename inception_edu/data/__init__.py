@@ -29,9 +29,9 @@ def load(
     size: int | None = None,
 ) -> Dataset:
     """A data set by name, a .npz file in Keras's layout (x_train, y_train, x_test, y_test), or a
-    folder of photos, with a folder per class or with parts that have one, as `split` makes them.
+    folder of photos, with a folder per class or with splits that have one, as `split` makes them.
 
-    seed draws a class-balanced validation part of `valid` (5,000) images from the training images;
+    seed draws a class-balanced validation split of `valid` (5,000) images from the training images;
     a folder has its own, else a tenth is held out. limit keeps that many of train and valid
     together, in proportion. size scales images to so many pixels a side, and cuts photos to them.
     "stamps" are cut-outs put on backgrounds by the seed, and split by object: images uint8
@@ -46,8 +46,8 @@ def load(
     if is_folder(name):
         if valid is not None:
             raise ValueError(
-                f"valid is a part of {name}, or a tenth is held out, got {valid}; leave it out, or "
-                "choose the share with `python -m inception_edu split --valid`"
+                f"valid is a folder in {name}, or a tenth is held out, got {valid}; leave it out, "
+                "or choose the fraction with `python -m inception_edu split --valid`"
             )
         return load_folder(Path(name).expanduser(), limit=limit, seed=seed, size=size)
     dataset = _from_arrays(name, limit, 5000 if valid is None else valid, seed)
@@ -72,7 +72,7 @@ def _from_arrays(name: str, limit: int | None, valid: int, seed: int) -> Dataset
     if untaught := set(range(len(classes))) - set(labels[order[valid:]].tolist()):
         lost = classes[min(untaught)]
         raise ValueError(f"valid must leave images of class {lost!r} to train on, got {valid}")
-    # Each part is the beginning of its part without a limit, so no image ever changes sides.
+    # Each split is the beginning of its split without a limit, so no image ever changes sides.
     held_out = total * valid // n
     parts = order[valid : valid + total - held_out], order[:held_out]
     scale = mean_and_std(images[parts[0]])

@@ -13,7 +13,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from inception_edu.checks import check_whole
 
-# Of a random part ([G] section 6): the least share of the area, and of longer to shorter side most.
+# Of a random part ([G] section 6): its least fraction of the area, its highest aspect.
 AREA, ASPECT = 0.08, 4 / 3
 
 

@@ -1,4 +1,4 @@
-"""A data set's parts as uint8 tensors, and the batches drawn from them: shuffled and augmented."""
+"""A data set's splits as uint8 tensors, and the batches drawn from them: shuffled and augmented."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ LARGE = 2**30  # bytes of images that are held in memory, a computer's or a GPU'
 
 
 def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """uint8 (n, c, h, w) as float32 less the mean, over the spread, by channel; white is 1."""
+    """uint8 (n, c, h, w) as float32, (x - mean) / std by channel, with white as 1."""
     x = pixels.float()
     # Plain numbers channel by channel: copying tensors of means would stall a GPU every batch.
     for c, (m, s) in enumerate(zip(mean, std, strict=True)):
@@ -88,17 +88,24 @@ class Split:
             x = interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
         return x, labels.to(device)
 
+    def check_not_empty(self) -> None:
+        """Raise ValueError where there are no images."""
+        if len(self) == 0:
+            raise ValueError(
+                "this split of the data set has no images: the validation split is empty if `load` "
+                "was called with valid=0 or with a limit of few images; give a larger one"
+            )
+
     def batches(self, size: int, device="cpu") -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, size at a time; ValueError where there are none or size <= 0."""
-        if len(self) == 0:
-            raise ValueError("this part has 0 images; load the data set with a larger valid")
+        self.check_not_empty()
         check_whole("size", size, 1)
         return (self.batch(slice(i, i + size), device) for i in range(0, len(self), size))
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The parts of a data set (test: None where there is none), class names, mean and std."""
+    """The splits of a data set (test: None where there is none), class names, mean and std."""
 
     name: str
     train: Split
@@ -116,7 +123,7 @@ class Dataset:
         return self._with(lambda part: part.resized(size))
 
     def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> "Dataset":
-        """The same data set less another mean, over another spread: those that weights know."""
+        """The same data set, normalised by another mean and std: those that weights know."""
         return replace(
             self._with(lambda part: replace(part, mean=mean, std=std)), mean=mean, std=std
         )

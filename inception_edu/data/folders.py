@@ -1,4 +1,4 @@
-"""What lies in a folder of photos: parts and classes by the folders' names, photos by content."""
+"""What lies in a folder of photos: splits and classes by the folders' names, photos by content."""
 
 import os
 import unicodedata
@@ -12,7 +12,7 @@ from inception_edu.data.photos import NoPhoto, PhotoError, problems
 from inception_edu.display import Table
 from inception_edu.files import shown
 
-PARTS = {  # the usual names of a data set's parts, in any case
+PARTS = {  # the usual names of a data set's splits, in any case
     "train": ("train", "training"),
     "valid": ("valid", "val", "validation"),
     "test": ("test", "testing"),
@@ -31,7 +31,7 @@ class Photo(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Found:
-    """What lies in a folder, and as text a table of how many photos of each class and part."""
+    """What lies in a folder, and as text a table of how many photos of each class and split."""
 
     classes: dict[str, Path]  # to train on, with the folder of each, in order
     parts: dict[str, list[Photo]]  # by class and name, alike on every machine
@@ -40,7 +40,7 @@ class Found:
 
     @property
     def paths(self) -> list[Path]:
-        """The photos' files, part by part."""
+        """The photos' files, split by split."""
         return [photo.path for photos in self.parts.values() for photo in photos]
 
     @property
@@ -56,7 +56,7 @@ class Found:
         return *self.notes, *([f"passed over: {strays}"] if strays else ()), *lost[:NAMED], *more
 
     def table(self) -> Table:
-        """How many photos of each class there are in each part."""
+        """How many photos of each class there are in each split."""
         counts = [Counter(photo.label for photo in photos) for photos in self.parts.values()]
         rows = [(shown(x), *(part[i] for part in counts)) for i, x in enumerate(self.classes)]
         rows.append(("together", *(part.total() for part in counts)))
@@ -70,13 +70,13 @@ class Found:
 
 
 def find_photos(folder: str | os.PathLike, *, whole: bool = True) -> Found:
-    """What lies in a folder that has one folder per class, or parts with one. Each photo is decoded
-    to be sure of it, or with whole=False only begun with. ValueError where there is no class."""
+    """What lies in a folder that has one folder per class, or splits with one. Each photo is
+    decoded to be sure of it, or with whole=False only begun with. ValueError without a class."""
     photos, errors, notes = defaultdict(list), {}, []
     parts = parts_of(folder := Path(folder))
     if others := [path for path in folders_in(folder) if parts and path not in parts.values()]:
         names = ", ".join(shown(path.name) for path in others)
-        notes.append(f"passed over: {names}, which are no parts with a folder per class")
+        notes.append(f"passed over: {names}, which are no splits with a folder per class")
     classes = class_folders(parts.get("train", folder))
     number = {name: label for label, name in enumerate(classes)}
     for part, place in (parts or {"train": folder}).items():
@@ -136,8 +136,8 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
-    """train, valid, test -> the folders of a data set's parts under any of their usual names; {}
-    where the folders are those of classes. ValueError where no part is there to train on."""
+    """train, valid, test -> the folders of a data set's splits under any of their usual names; {}
+    where the folders are those of classes. ValueError where no split is there to train on."""
     folders = folders_in(folder)
     named = [(part, path) for path in folders for part in PARTS if path.name.lower() in PARTS[part]]
     parts = dict(named)

@@ -35,7 +35,7 @@ def load_folder(
     folder: Path, *, limit: int | None = None, seed: int = 0, size: int | None = None
 ) -> Dataset:
     """A folder with train, maybe valid and test, each with one folder per class, or with the
-    classes alone. Without a validation part a tenth is held out, as `split` would.
+    classes alone. Without a validation split a tenth is held out, as `split` would.
 
     `notes` are the lines of a report, `skipped` the photos that could not be read. ValueError;
     OSError where the photos find no room.
@@ -49,7 +49,7 @@ def load_folder(
     if "valid" not in parts:
         parts |= divided(parts["train"], VALID, seed=seed)
         n = len(parts["valid"])
-        notes = *notes, f"no validation part: {n} photos are held out of the others"
+        notes = *notes, f"no validation split: {n} photos are held out of the others"
     if limit is not None:
         parts |= _limited(parts["train"], parts["valid"], limit, seed)
     parts = {part: parts.get(part, []) for part in PARTS}

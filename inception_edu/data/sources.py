@@ -1,7 +1,7 @@
 """Where data sets come from: the repository, torchvision's downloads, a .npz file of one's own.
 
-Every reader returns images (n, c, h, w) uint8 and labels (n,) int64 of the training part, the
-same of the test part, and the class names. Nothing damaged is read: the error names the file.
+Every reader returns images (n, c, h, w) uint8 and labels (n,) int64 of the training split, the
+same of the test split, and the class names. Nothing damaged is read: the error names the file.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from torch import Tensor
 from inception_edu.data.dataset import balanced_order
 from inception_edu.data.photos import read_photo
 
-EUROSAT_IMAGES, EUROSAT_TEST = 27_000, 5_400  # it comes without a test part; this fifth is ours
+EUROSAT_IMAGES, EUROSAT_TEST = 27_000, 5_400  # it comes without a test split; this fifth is ours
 
 
 def data_folder() -> Path:

@@ -1,4 +1,4 @@
-"""Which photo goes into which part: decided by its name and a seed, alike on every machine."""
+"""Which photo goes into which split: decided by its name and a seed, alike on every machine."""
 
 import os
 import shutil
@@ -51,7 +51,7 @@ def split(
 def divided(
     photos: list[Photo], valid: float, test: float = 0.0, seed: int = 0
 ) -> dict[str, list[Photo]]:
-    """The photos of each part, in their order, drawn from their class and name and a seed."""
+    """The photos of each split, in their order, drawn from their class and name and a seed."""
     draws, part_of = defaultdict(list), {}
     for photo in photos:
         name = normal(f"{seed}/{photo.place.as_posix()}")

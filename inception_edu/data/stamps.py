@@ -1,7 +1,7 @@
 """The stamps: 133 photographs of birds, flowers, fruit and mammals, cut out and put on backgrounds.
 
-Every photograph shows another object, and a part holds all images of an object or none, so that
-no part knows an object of another one. (Tux Paint's stamps, GPL-2; see assets/stamps/LICENSE.txt.)
+Every photograph shows another object, and a split holds all images of an object or none, so that
+no split knows an object of another one. (Tux Paint's stamps, GPL-2; see assets/stamps/LICENSE.txt.)
 """
 
 import random
@@ -43,8 +43,8 @@ def parts(seed: int = 0) -> dict[str, list[Photo]]:
 
 
 def load_stamps(*, seed: int = 0, size: int = SIZE) -> Dataset:
-    """Images uint8 (n, 3, size, size) of the objects of each part; image i shows object i modulo
-    the number of objects. The seed draws parts, sizes, places and backgrounds; the same seed shows
+    """Images uint8 (n, 3, size, size) of the objects of each split; image i shows object i modulo
+    the number of objects. The seed draws splits, sizes, places and backgrounds; the same seed shows
     the same scenes at any size."""
     check_whole("seed", seed, 0)
     check_whole("size", size, 8, 512)

@@ -51,7 +51,7 @@ def other_function(
     if not any(x.requires_grad for x in mine):
         return None
     if not found.requires_grad:
-        return "its numbers are right, but no gradient flows back: something is detached"
+        return "its numbers are correct, but no gradient flows back: something is detached"
     along = torch.rand_like(expected) + 0.5
     for one, output in ((mine, found), (theirs, expected)):
         for x in one:
@@ -60,7 +60,7 @@ def other_function(
         output.backward(along.to(output.dtype))
     pairs = [(x.grad, y.grad) for x, y in zip(mine, theirs, strict=True) if x.requires_grad]
     if not all(same(a, b, 10 * rtol) for a, b in pairs):
-        return "its numbers are right, but its gradients are others: something is detached"
+        return "its numbers are correct, but its gradients are others: something is detached"
     return None
 
 
@@ -115,7 +115,7 @@ def _with_the_same_weights(
             if same(found, joined):
                 return _other_gradients(answer, pairs, joined, x)
     return (
-        "its weights have the right shapes, but with the right ones' values it puts out something "
+        "its weights have the correct shapes, but with the correct values it puts out something "
         "else: look at paddings, strides, pools, activations and what is joined"
     )
 
@@ -173,13 +173,13 @@ def _other_gradients(
     """Whether gradients differ, where outputs agree: something is detached."""
     along, found = torch.rand_like(expected), answer(x.clone())
     if not found.requires_grad:
-        return "it puts out the right numbers, but no gradient flows back to its weights"
+        return "it puts out the correct numbers, but no gradient flows back to its weights"
     mine = torch.autograd.grad(found, [*(m for m, _ in pairs), x], along, allow_unused=True)
     right = torch.autograd.grad(expected, [*(t for _, t in pairs), x], along, allow_unused=True)
     said = [f"weights of shape {tuple(m.shape)} learn something else" for m, _ in pairs]
     for why, a, b in zip([*said, "its input gets other gradients"], mine, right, strict=True):
         if (a is None) != (b is None) or (a is not None and not same(a, b, 1e-3)):
-            return f"its outputs are right, but {why}: something is detached"
+            return f"its outputs are correct, but {why}: something is detached"
     return None
 
 

@@ -1,6 +1,7 @@
 """Pictures that are never only pictures: in one style, with their words; curves; photos."""
 
 from inception_edu.figures.curves import (
+    centred_mean as centred_mean,
     draw_accuracy as draw_accuracy,
     draw_curves as draw_curves,
     draw_loss as draw_loss,

@@ -1,5 +1,8 @@
 """A training run as curves: loss, accuracy, learning rate, seconds."""
 
+from collections.abc import Sequence
+
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,22 +22,36 @@ def running_mean(values: list[float], *, keep: float = 0.95) -> list[float]:
     return means
 
 
+def centred_mean(values: list[float], *, reach: int = 10) -> np.ndarray:
+    """Each value averaged with as many after it as before it, which lags behind nowhere: `reach`,
+    or at the start as many as there are. The last ones lie on the line fitted to 2 reach + 1.
+    """
+    n, sums = np.arange(len(values)), np.cumsum([0.0, *values])
+    beside = np.minimum(reach, np.minimum(n, n[::-1]))
+    mean = (sums[n + beside + 1] - sums[n - beside]) / (2 * beside + 1)
+    if len(last := n[-2 * reach - 1 :]) > reach:
+        mean[-reach:] = np.polyval(np.polyfit(last, values[last[0] :], 1), last[-reach:])
+    return mean
+
+
 def draw_loss(ax: Axes, history: History) -> None:
-    """The main head's loss in every step, and the running mean of every head's."""
-    ax.plot(*_steps(history.losses.get("main", [])), color=COLOURS["muted"], lw=0.8, alpha=0.6)
-    means = {name: running_mean(losses) for name, losses in history.losses.items()}
+    """The main head's loss in every step, and the mean of every head's over 21 of them."""
+    losses = history.losses
+    means = {name: centred_mean(values) for name, values in losses.items()}
+    ax.plot(*_steps(losses.get("main", [])), color=COLOURS["muted"], lw=0.8, alpha=0.6)
     for name, mean in means.items():
         ax.plot(*_steps(mean), color=HEAD_COLOURS.get(name), lw=2.5, label=name)
     ax.set_title(f"Loss falls to {means['main'][-1]:.2f}" if means else "Loss")
     ax.set(xlabel="step", ylabel="training loss", xlim=(0, history.steps))
     if means:  # all of it, but a single step that leaps does not press the rest flat
-        highest = max(max(losses) for losses in history.losses.values())
-        ax.set_ylim(0, 1.05 * min(highest, 2 * max(max(mean) for mean in means.values())))
-    if len(means) > 1:
+        highest = max(map(max, losses.values()))
+        lasting = max(max(running_mean(values)) for values in losses.values())
+        ax.set_ylim(0, 1.05 * min(highest, 2 * lasting))
+    if len(losses) > 1:
         ax.legend(frameon=False)
 
 
-def _steps(values: list[float]) -> tuple[range, list[float]]:
+def _steps(values: Sequence[float]) -> tuple[range, Sequence[float]]:
     return range(1, len(values) + 1), values
 
 

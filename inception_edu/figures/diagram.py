@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
+from inception_edu.checks import check_kind
 from inception_edu.figures.graph import BEND, BOX, GAP, Drawing, laid_out
 from inception_edu.figures.picture import Picture
 from inception_edu.figures.style import COLOURS
@@ -23,6 +24,8 @@ def diagram(blocks: Mapping[str, nn.Module], shape: tuple[int, int, int]) -> Pic
 
     Raises ValueError, with the reason, for one whose calls depend on what it computes.
     """
+    wanted = 'blocks by their titles, as {"3a": block}'
+    check_kind("blocks", blocks, hasattr(blocks, "items"), wanted)
     drawings = {title: laid_out(title, block, shape) for title, block in blocks.items()}
     rows = sum(drawing.rows for drawing in drawings.values())
     size = (11, 0.66 * rows + 0.5 * len(blocks) + 0.3)

@@ -1,6 +1,8 @@
 """Where the parts of a network stand beside and below each other, found from its graph of calls."""
 
 import copy
+import io
+from contextlib import redirect_stderr
 from functools import reduce
 from typing import NamedTuple
 
@@ -11,6 +13,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from inception_edu.cost import layer_macs
 from inception_edu.figures.style import COLOURS
 from inception_edu.layers import pair
+from inception_edu.network import Outputs
 
 BRANCHES = ("branch1x1", "branch3x3", "branch5x5", "branch_pool")
 BOX, GAP, BEND = 1.5, 0.55, 0.4  # widths, of rows' heights: a box, the room after it, a slant
@@ -59,13 +62,15 @@ def traced(
     that makes its output, and that of its input."""
     try:
         graph = fx.symbolic_trace(copy.deepcopy(block))
-        ShapeProp(graph.to("meta")).propagate(torch.empty(1, *shape, device="meta"))
+        with redirect_stderr(io.StringIO()):  # to which ShapeProp prints what it also raises
+            ShapeProp(graph.to("meta")).propagate(torch.empty(1, *shape, device="meta"))
     except Exception as error:  # whatever a block of one's own does in its forward
-        raise ValueError(
-            f"{title} cannot be drawn: {' '.join(str(error).split())[:200]}"
-        ) from error
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ValueError(f"{title} cannot be drawn: {reason[:200]}") from error
     modules, nodes = dict(graph.named_modules()), list(graph.graph.nodes)
     first, last = nodes[0], nodes[-1].all_input_nodes[0]
+    if last.target is Outputs:
+        last = last.all_input_nodes[0]  # the main head
     return Layout(modules, _gates(nodes), {first: Part(0.0, 0.0)}), last, first
 
 
@@ -111,7 +116,7 @@ class Layout:
             if len(branches) > 1:
                 rows, ends, top = self.heights(node), [], y + sum(self.heights(node)) / 2
                 for i, (branch, high) in enumerate(zip(branches, rows, strict=True)):
-                    own = colour or _colour(branch, i)
+                    own = colour or colour_of([branch], i)
                     ends.append(self.place(branch, self.gates[node], top - high / 2, x, own))
                     top -= high
                 self.parts[node] = Part(max(ends), y, before=tuple(branches))
@@ -128,9 +133,10 @@ class Layout:
         return x
 
 
-def _colour(branch: fx.Node, i: int) -> str:
+def colour_of(nodes: list[fx.Node], i: int) -> str:
     """The colour of a branch: by the name that its layers have in Concat, else by its place."""
-    named = [name for name in BRANCHES if name in str(branch.target).split(".")]
+    words = {word for node in nodes for word in str(node.target).split(".")}
+    named = [name for name in BRANCHES if name in words]
     return COLOURS[named[0] if named else BRANCHES[i % len(BRANCHES)]]
 
 

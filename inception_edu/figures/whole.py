@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from torch import fx, nn
 
 from inception_edu.display import text_table
-from inception_edu.figures.graph import BRANCHES, Layout, label, traced
+from inception_edu.figures.graph import Layout, colour_of, label, traced
 from inception_edu.figures.picture import Picture
 from inception_edu.figures.style import COLOURS
 
@@ -53,7 +53,7 @@ def stages(title: str, network: nn.Module, shape: tuple[int, int, int]) -> list[
         inputs, c_h_w = node.all_input_nodes, tuple(node.meta["tensor_meta"].shape[1:])
         if len(inputs) > 1:
             ends = [layout.series(branch, layout.gates[node]) for branch in inputs]
-            branches = [(_colour(end, i), _boxes(end, layout)) for i, end in enumerate(ends)]
+            branches = [(colour_of(end, i), _boxes(end, layout)) for i, end in enumerate(ends)]
             inside.append(Stage(_name(sum(ends, [])), branches, (*c_h_w[1:], c_h_w[0])))
         elif boxes := _boxes([node], layout):
             inside.append(Stage(_name([node]), [(COLOURS["after"], boxes)], (*c_h_w[1:], c_h_w[0])))
@@ -80,13 +80,6 @@ def _name(nodes: list[fx.Node]) -> str:
     shared = os.path.commonprefix(targets) if targets else []
     words = [word for word in shared if word != "conv" and not (word.isdigit() and len(shared) > 1)]
     return words[-1] if words else ""
-
-
-def _colour(nodes: list[fx.Node], i: int) -> str:
-    """The colour of a branch: by the name that its layers have in Concat, else by its place."""
-    words = {word for node in nodes for word in str(node.target).split(".")}
-    named = [name for name in BRANCHES if name in words]
-    return COLOURS[named[0] if named else BRANCHES[i % len(BRANCHES)]]
 
 
 def wrapped(stages: list[Stage]) -> list[list[Stage]]:

@@ -25,6 +25,7 @@ class Entry(NamedTuple):
     data: str = "fashion_mnist"
     prepare: Callable[[Dataset], Dataset] = lambda dataset: dataset  # what a run makes of it
     look: Callable[[Evaluation, Tensor], dict] = lambda tested, labels: {}  # what else is saved
+    split_anew: bool = False  # whether every seed draws a split of the data of its own
 
     def recipe_for(self, seed: int) -> Recipe:
         """The recipe with another seed."""

@@ -40,7 +40,7 @@ class Reached(NamedTuple):
     params: int
     macs: int
     accuracy: float
-    spread: float
+    std: float
     seconds: float
     n: int
 
@@ -63,7 +63,7 @@ def table_reached(networks: list[Reached], *, bold: Iterable[int] = ()) -> Table
     """The running table: test accuracy on Fashion-MNIST is mean and standard deviation."""
     rows = [("network", "parameters", "MACs per image", "test accuracy", "n", "seconds to train")]
     for r in networks:
-        accuracy = f"{r.accuracy:.1%} ± {100 * r.spread:.1f}"
+        accuracy = f"{r.accuracy:.1%} ± {100 * r.std:.1f}"
         seconds = "" if math.isnan(r.seconds) else f"{r.seconds:.1f}"
         cells = f"{r.params:,}", f"{r.macs:,}", accuracy, f"{r.n}", seconds
         rows.append((r.name, *cells))

@@ -1,4 +1,4 @@
-"""How good a network is on one part of a data set."""
+"""How good a network is on one split of a data set."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from inception_edu.checks import check_whole
+from inception_edu.checks import check_kind, check_whole
 from inception_edu.data import Dataset, Split
 from inception_edu.losses import check_classes, head_logits, logits_of
 from inception_edu.network import Network, Outputs
@@ -41,9 +41,10 @@ def evaluate(model: nn.Module, split: Split, *, device: str = "auto") -> Evaluat
     On a CPU every core computes batches of its own. The result depends neither on how many cores
     there are nor on the memory format of the network's weights; its modes are restored.
     """
+    check_kind("model", model, isinstance(model, nn.Module), "a network (nn.Module)")
+    check_kind("split", split, isinstance(split, Split), "train, valid or test of a data set")
+    split.check_not_empty()
     target = devices.pick_device(device)
-    if len(split) == 0:
-        raise ValueError("there are 0 images to evaluate on; load the data set with a larger valid")
     layout = devices.MEMORY_FORMATS[devices.pick_memory_format(target)]
     size, networks = batch_size(split, target), SimpleQueue()
     starts = range(0, len(split), size)

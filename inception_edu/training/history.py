@@ -32,7 +32,7 @@ class History:
     device: str
     precision: str
     memory_format: str
-    epoch_steps: int | None = None  # of one pass over the training part
+    epoch_steps: int | None = None  # of one pass over the training split
     shares: int = 1  # that every batch was computed in
     one_share: str = ""  # why there was one, where the recipe asks for more
     losses: dict[str, list[float]] = field(default_factory=dict)  # "main", "aux1", "aux2"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from inception_edu.checks import check_choice
+from inception_edu.checks import check_choice, check_kind
 from inception_edu.layers import chain
 from inception_edu.network import Network
 from inception_edu.training.devices import MEMORY_FORMATS, pick_memory_format
@@ -24,6 +24,7 @@ def optimise_for_inference(model: nn.Module, *, precision: str = "float32") -> n
     the copy is a plain network like it: to be saved, copied and exported.
     """
     dtype = DTYPES[check_choice("precision", precision, DTYPES)]
+    check_kind("model", model, isinstance(model, nn.Module), "a network (nn.Module)")
     model = copy.deepcopy(model).eval()
     uses = Counter(id(layer) for parent in model.modules() for layer in parent._modules.values())
     for module in model.modules():

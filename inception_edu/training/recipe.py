@@ -63,7 +63,7 @@ class Recipe:
     shift: int = setting(2, "pixels by which images are moved at most; 0: not at all", low=0)
     flip: bool = setting(True, "mirror half of the images; switch off for digits and text")
     precision: str = setting("auto", "auto: bfloat16 where the hardware has units", PRECISIONS)
-    shares: int = setting(2, "parts of a batch that a CPU computes side by side", **COUNT)
+    shares: int = setting(2, "shares of a batch that a CPU computes side by side", **COUNT)
     validate_every: int | None = setting(None, "steps between validations (an epoch)", **COUNT)
     seed: int = setting(0, "random seed of batches and dropout", low=0, high=2**63 - 1)
 
@@ -82,7 +82,7 @@ class Recipe:
             raise ValueError(f"give epochs or steps, got epochs={self.epochs}, steps={self.steps}")
 
     def size_for(self, images: int) -> int:
-        """The batch size for a training part of so many images."""
+        """The batch size for a training split of so many images."""
         if images == 0:
             raise ValueError("there are 0 training images; load the data set with more of them")
         if self.batch_size is not None and self.batch_size > images:

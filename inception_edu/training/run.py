@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed, nn
 
+from inception_edu.checks import check_kind
 from inception_edu.data import Batches, Dataset
 from inception_edu.training import checkpoints, devices
 from inception_edu.training.evaluation import check_fits, evaluate, renew_statistics, training_mode
@@ -25,7 +26,7 @@ class Run:
     """The parts of a run that change with every step, and its epochs: validated, then saved.
 
     `out` is a folder for last.pt and best.pt; `resume` a checkpoint to go on from. In a process
-    group each process takes its part of every batch, and the first validates, saves and tells.
+    group each process takes its images of every batch, and the first validates, saves and tells.
     """
 
     def __init__(
@@ -38,6 +39,10 @@ class Run:
         resume: str | os.PathLike | None,
         watch: Callable[[History, bool], None],
     ) -> None:
+        check_kind("model", model, isinstance(model, nn.Module), "a network (nn.Module)")
+        a_set, a_recipe = 'a data set, as load("mnist") returns', "a Recipe, as Recipe(epochs=3)"
+        check_kind("dataset", dataset, isinstance(dataset, Dataset), a_set)
+        check_kind("recipe", recipe, isinstance(recipe, Recipe), a_recipe)
         self.model, self.dataset, self.recipe = model, dataset, recipe
         self.device, self.out = devices.pick_device(device), out if out is None else Path(out)
         self.rank, self.world = devices.rank_and_world()
@@ -157,7 +162,7 @@ class Run:
         return self.step % self.every == 0 or self.step == self.steps
 
     def _validate(self) -> dict[str, float]:
-        """Loss and accuracy on the validation part, in the first process; {} without one."""
+        """Loss and accuracy on the validation split, in the first process; {} without one."""
         if self.step < SETTLED:
             renew_statistics(self.evaluated, self.train, self.device)
         if self.rank or not len(self.dataset.valid):

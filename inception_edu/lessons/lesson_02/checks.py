@@ -119,7 +119,7 @@ def check_inception(build: Callable[..., nn.Module]) -> str | None:
             return f"with norm=False it still has {norms} batch norms: hand norm to every conv"
         right = partial(Block, c_in, row, **given)
         if why := other_network(block, right, shape):
-            named = why_not(block, right, shape) if "right shapes" in why else None
+            named = why_not(block, right, shape) if "correct shapes" in why else None
             return f"with {told} {named or why}"
         if why := other_training(block, right(), shape):
             return f"with {told} {why}"

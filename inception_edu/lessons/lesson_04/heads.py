@@ -94,7 +94,7 @@ def check_head(build: Build) -> str | None:
         for grid in ((14, 14), *SMALLER):
             head, shape = build(c_in, classes, **width), (2, c_in, *grid)
             why = stops(head, shape) or other_network(head, right, shape)
-            if why and "right shapes" in why:
+            if why and "correct shapes" in why:
                 why = drops_always(head, shape) or named(head, right, shape) or why
             if why:
                 return f"AuxHead({called}) on a {grid[0]}x{grid[1]} grid: {why}"

@@ -1,7 +1,29 @@
-"""Lesson 05: what `make gpu` measured on one card, where somebody ran it."""
+"""Lesson 05: what one card does, measured here or as `make gpu` saved it of another machine."""
 
+import torch
+
+from inception_edu.data import Dataset
 from inception_edu.display import Table
+from inception_edu.lessons.lesson_05.loop import without_validation
+from inception_edu.lessons.shared import small_googlenet
 from inception_edu.lessons.studies import ASSETS, made_by, saved
+from inception_edu.training import Recipe, fit, silent
+from inception_edu.training.recipe import ONE_PASS
+
+WARM_UP, STEPS = 5, 40  # steps of the run that is not counted, and of the one that is
+
+
+def images_per_second(dataset: Dataset, device: str, *, steps: int = STEPS) -> dict[str, int]:
+    """By device and batch size, the speed of `fit` on the CPU and on another device, without
+    validation; the lesson measures it where there is a card, `make gpu` saves it."""
+    images, found = without_validation(dataset), {}
+    for name, size in (("cpu", 128), (device, 128), (device, 512)):
+        for n in (WARM_UP, steps):
+            torch.manual_seed(0)
+            recipe = Recipe(steps=n, batch_size=size, **ONE_PASS)
+            history = fit(small_googlenet(), images, recipe, device=name, watch=silent)
+        found[f"{name}, batch {size}"] = round(history.images_per_second)
+    return found
 
 
 def measured() -> dict:

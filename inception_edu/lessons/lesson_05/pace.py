@@ -1,7 +1,6 @@
 """Lesson 05: images a second, from the loop that everyone writes to the package's own."""
 
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -18,9 +17,8 @@ from inception_edu.data import Dataset
 from inception_edu.display import Table, text_table
 from inception_edu.figures import COLOURS, Picture
 from inception_edu.lessons.lesson_05 import card, loop
-from inception_edu.lessons.lesson_05.loop import PlainImages, fit_only, speeds, without_validation
+from inception_edu.lessons.lesson_05.loop import PlainImages, without_validation
 from inception_edu.lessons.lesson_05.neighbour import beside
-from inception_edu.lessons.shared import small_googlenet
 from inception_edu.training import fit, pick_device, pick_precision, silent
 from inception_edu.training.devices import cpu_threads
 from inception_edu.training.recipe import ONE_PASS, Recipe
@@ -166,22 +164,12 @@ def _draw_pace(fig: Figure, speeds: dict[str, tuple[float, float]]) -> None:
     fig.legend(*handles, loc="outside lower center", ncols=2, frameon=False)
 
 
-def ours(dataset: Dataset, size: int, steps: int, device: str = "auto") -> int:
-    """`fit` for some steps, without validation; returns how many images it took."""
-    torch.manual_seed(0)
-    recipe = Recipe(steps=steps, batch_size=size, **ONE_PASS)
-    return fit_only(small_googlenet(), dataset, recipe, device)
-
-
-def on_each_device(dataset: Dataset, *, steps: int = 60) -> Table | Markdown:
+def on_each_device(dataset: Dataset, *, steps: int = card.STEPS) -> Table | Markdown:
     """Images per second of `fit` on the CPU and on the GPU; where there is none, what was saved of
     another machine's, or a sentence."""
     device = pick_device().type
     if device == "cpu":
         none = "Not measured here: no GPU, or INCEPTION_EDU_DEVICE says not to use it."
         return card.beside_cpu(card.measured()) if card.measured() else Markdown(none)
-    cases = [("cpu", 128), (device, 128), (device, 512)]
-    runs = {f"{name}, batch {n}": partial(ours, dataset, n, steps, name) for name, n in cases}
-    rows = [("device", "images/s")]
-    rows += [(name, f"{statistics.median(n):,.0f}") for name, n in speeds(runs, 2).items()]
-    return Table(rows)
+    speeds = card.images_per_second(dataset, device, steps=steps)
+    return Table([("device", "images/s"), *((name, f"{n:,}") for name, n in speeds.items())])

@@ -94,7 +94,7 @@ def check_reduction(reduction: Callable[[int], nn.Module]) -> str | None:
             if mistake := is_module(answer) and mistaken_for(answer, known, shape, (c, c)):
                 return f"for c = {c}, {mistake}"
         else:  # what is closer to being right, with a ReLU or without
-            why = min(said, key=lambda why: "right shapes" in why)
+            why = min(said, key=lambda why: "correct shapes" in why)
             return f"for c = {c}, {why}"
     return OURS if calls(partial(reduction, 4), grid_reduction.reduction) else None
 

@@ -145,7 +145,7 @@ def other_pair(
             known[f"the {names[1]} comes first, expected last"] = partial(build, kernels[::-1])
         if why := mistaken_for(answer, known, shape):
             return why
-    return min(said, key=lambda why: "right shapes" in why)  # the nearest to right
+    return min(said, key=lambda why: "correct shapes" in why)  # the nearest to right
 
 
 def other_kernels(

@@ -24,7 +24,7 @@ def logit_gap(logits: Tensor) -> float:
 
 
 def judged(evaluation: Evaluation, labels: Tensor) -> dict:
-    """What a reliability diagram and its words need of logits on the test part."""
+    """What a reliability diagram and its words need of logits on the test split."""
     logits = evaluation.logits
     return dict(
         negative_log_likelihood=round(evaluation.loss, 4),

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from inception_edu import factorised, inception_v3
-from inception_edu.exercises import dataflow
 from inception_edu.exercises.comparing import other_epsilon
 from inception_edu.exercises.judging import calls, same
-from inception_edu.lessons.lesson_08 import plain
+from inception_edu.lessons.lesson_08 import dataflow, plain
 
 SETTINGS = (
     dict(num_classes=10, width=1 / 24),

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from inception_edu.display import Table
-from inception_edu.exercises import dataflow
+from inception_edu.lessons.lesson_08 import dataflow
 from inception_edu.predict import Classifier, shipped_photo
 from inception_edu.torchvision_weights import KNOWN
 
