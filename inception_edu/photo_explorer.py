@@ -45,7 +45,7 @@ class PhotoExplorer(Explorer):
     """
 
     def __init__(self, networks: dict[str, Classifier], photos: dict[str, Image.Image]) -> None:
-        self.networks, self.photos = networks, dict(photos)
+        self.networks, self.photos, self._seen = networks, dict(photos), {}
         controls = {"photo": choices(list(photos))}
         if len(networks) > 1:
             controls = {"network": choices(list(networks), value=list(networks)[-1]), **controls}
@@ -67,12 +67,16 @@ class PhotoExplorer(Explorer):
         self.upload.observe(self._on_upload, names="value")
 
     def _look(self, photo: str, network: str | None = None) -> list[Seen]:
-        classifier = self.networks[network or next(iter(self.networks))]
-        return [look(classifier, self.photos[photo], photo, TOP)]
+        network = network or next(iter(self.networks))
+        if (network, photo) not in self._seen:
+            seen = look(self.networks[network], self.photos[photo], photo, TOP)
+            self._seen[network, photo] = seen
+        return [self._seen[network, photo]]
 
     def _on_upload(self, change: object) -> None:
         found, failed = read_files(self.upload.value)
         self.photos |= found
+        self._seen.clear()
         lines = [f"{len(found)} photos read", *(f"left out: {why}" for why in failed)]
         self.said.value = f"<div role='status'>{'<br>'.join(map(html.escape, lines))}</div>"
         if found:

@@ -71,6 +71,7 @@ def _draw(fig: Figure, choice: Choice) -> None:
     right.set_title(f"main: conv1 gets {statistics.median(faded(runs)):.1g} of 5b's")
     for ax in fig.axes:
         ax.set(yscale="log", xlabel="layer, from the image on")
+        ax.minorticks_off()  # on logarithmic axes they take as long as all else
         ax.tick_params(axis="x", labelsize=11, labelrotation=45)
         ax.grid(axis="y", alpha=0.4)
         ax.legend(frameon=False)
