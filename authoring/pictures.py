@@ -66,12 +66,14 @@ def shrink(nb: NotebookNode) -> None:
             out.data["image/png"] = base64.b64encode(small).decode()
 
 
-def palette(png: bytes) -> bytes:
-    """The picture with a palette of 127 colours, and one for what is beyond its corners."""
+def palette(png: bytes, *, dither: bool = False) -> bytes:
+    """The picture with a palette of 127 colours, and one for what is beyond its corners; photos
+    look smoother with `dither`, and take more bytes."""
     picture, small = Image.open(io.BytesIO(png)), io.BytesIO()
     if picture.mode == "P":
         return png
-    few = picture.convert("RGB").quantize(CLEAR, dither=Image.Dither.NONE, kmeans=2)
+    few = (whole := picture.convert("RGB")).quantize(CLEAR, kmeans=2)
+    few = whole.quantize(CLEAR, palette=few) if dither else few
     colours = few.getpalette() + [0] * 3 * CLEAR  # there may be fewer
     few.putpalette(colours[: 3 * CLEAR] + [255] * 3)
     if picture.mode == "RGBA":

@@ -32,5 +32,5 @@ def save_pictures(folder: Path = ROOT) -> str:
         finish(Path(place))
         drawn = {"picture.png": photos(), "built.png": built(Path(place))}
     for name, picture in drawn.items():
-        (folder / name).write_bytes(palette(picture.png))
+        (folder / name).write_bytes(palette(picture.png, dither=name == "picture.png"))
     return "\n".join(f"saved {name}: {picture.words}" for name, picture in drawn.items())

@@ -330,8 +330,8 @@ def test_the_object_in_the_wrong_folder_is_right(right, capsys):
     [
         ("grapes", "the folder of 'grapes' is correct; look for an image whose answer"),
         ("tiger", "the folder of 'tiger' is correct"),
-        ("zebra", "'zebra' names no object of the test part"),
-        ("bird", "'bird' names no object of the test part"),
+        ("zebra", "'zebra' names no object of the test split"),
+        ("bird", "'bird' names no object of the test split"),
         ("kiwis", "'kiwis' names no object"),
         ("kiwi or lemon", "names several objects; take one name"),
         ("", "'' names no object"),

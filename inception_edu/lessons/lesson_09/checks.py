@@ -181,14 +181,14 @@ def _wrong_pixels(bgr: Tensor, mean: Sequence[float], std: Sequence[float]) -> d
 
 
 def check_suspect(name: str) -> str | None:
-    """The object of the test part that lies in a wrong folder."""
+    """The object of the test split that lies in a wrong folder."""
     if isinstance(name, (list, tuple, set)) and len(name) == 1:
         (name,) = name
     if not isinstance(name, str):
         return f"one name in quotes is expected, got {str(name)[:40]!r}"
     names = objects_in(name, shown_in_test())
     if len(names) != 1:
-        some = "several objects" if names else "no object of the test part"
+        some = "several objects" if names else "no object of the test split"
         return f"{name[:40]!r} names {some}; take one name from the figure, in quotes"
     better = "look for an image whose answer is better than its folder"
     return None if names == [MOVED] else f"the folder of {names[0]!r} is correct; {better}"

@@ -1,4 +1,4 @@
-"""Lesson 09: whether a test part asks what was learned, or what was remembered."""
+"""Lesson 09: whether a test split asks what was learned, or what was remembered."""
 
 from dataclasses import replace
 

@@ -17,7 +17,7 @@ from inception_edu.predict import Classifier
 from inception_edu.training import evaluate
 
 WORST = 9
-MOVED, INTO = "kiwi", "bird"  # the object of the test part that lies in a wrong folder
+MOVED, INTO = "kiwi", "bird"  # the object of the test split that lies in a wrong folder
 Cam = Callable[[Tensor, nn.Linear, int], Tensor]
 
 
@@ -48,7 +48,7 @@ def judge(classifier: Classifier, part: Split, names: Sequence[str] | None = Non
 
 
 def mislabelled(part: Split, classes: Sequence[str]) -> Split:
-    """The test part of the stamps, with one object filed under a class that it does not have."""
+    """The test split of the stamps, with one object filed under a class that it does not have."""
     moved = torch.tensor([name == MOVED for name in shown_in_test()])
     labels = part.labels.masked_fill(moved, list(classes).index(INTO))
     return replace(part, labels=labels)

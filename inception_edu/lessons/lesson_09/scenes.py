@@ -14,7 +14,7 @@ SHOWN, STEP = 8, 11  # scenes of each class in the figure, each of another objec
 
 
 def show(dataset: Dataset) -> Picture:
-    """Scenes of each class, from the training part."""
+    """Scenes of each class, from the training split."""
     return Picture(_draw, dataset, _words, size=(8, 4.2))
 
 
