@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from inception_edu.checks import check_kind, entry_of
+from inception_edu.checks import entry_of
 from inception_edu.layers import AuxPool, Concat, LocalRespNorm, classifier, conv, scale, stack
 from inception_edu.network import Network, Outputs as Outputs, initialise
 
@@ -68,7 +68,6 @@ class Inception(Concat):
     """
 
     def __init__(self, c_in: int, row: Row, *, norm: bool = True, k5: int = 5) -> None:
-        check_kind("row", row, hasattr(row, "n1x1"), 'a row of widths, as TABLE_1["3a"] is one')
         super().__init__(
             branch1x1=conv(c_in, row.n1x1, 1, norm=norm),
             branch3x3=stack(c_in, (row.n3x3_reduce, 1), (row.n3x3, 3), norm=norm),

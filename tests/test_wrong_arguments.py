@@ -2,15 +2,14 @@
 
 import pytest
 import torch
-from torch import nn
 
 from conftest import refused
 from inception_edu import figures, predict
 from inception_edu.cost import layer_table
 from inception_edu.data import load
-from inception_edu.googlenet import TABLE_1, AuxHead, GoogLeNet, Inception
+from inception_edu.googlenet import TABLE_1, GoogLeNet, Inception
 from inception_edu.inception_v3 import InceptionV3
-from inception_edu.layers import Concat, classifier, conv, scale
+from inception_edu.layers import classifier, conv
 from inception_edu.losses import head_logits, smoothed_targets
 from inception_edu.training import Recipe, evaluate, fit, optimise_for_inference
 
@@ -18,18 +17,10 @@ ROW = TABLE_1["3a"]
 NET = GoogLeNet("small", num_classes=10, in_channels=1, aux=False, width=1 / 8)
 FASHION = load("fashion_mnist", limit=20, valid=5000)
 LABELS = torch.tensor([0, 1])
-A_ROW = 'row must be a row of widths, as TABLE_1["3a"] is one'
-BY_NAME = "branches must be given by name, as in Concat(branch1x1=conv(192, 64, 1)), got (Linear"
 CALLS = {  # what is called -> words of the answer
-    lambda: Inception(192, "3a"): (A_ROW, "got '3a'"),
-    lambda: Inception(192, None): (A_ROW, "got None"),
     lambda: Inception("192", ROW): ("c_in must be a whole number of at least 1, got '192'",),
-    lambda: Concat(nn.Linear(2, 2)): (BY_NAME,),
-    lambda: Concat(branch1x1=nn.ReLU): ("branch1x1 must be a layer or block", "the class ReLU"),
-    lambda: Concat(branch1x1=3): ("branch1x1 must be a layer or block, got 3",),
     lambda: conv(3, 4, "3"): ("k (height) must be a whole number of at least 1, got '3'",),
     lambda: classifier(8, "10"): ("num_classes must be a whole number of at least 1, got '10'",),
-    lambda: scale(64, None): ("width must be a number above 0 and at most 4, got None",),
     lambda: InceptionV3("small", width="1"): ("width must be a number above 0", "got '1'"),
     lambda: NET([1, 2]): ("x must be a tensor (n, 1, h, w), got [1, 2]",),
     lambda: layer_table(GoogLeNet): ("model must be a network", "got the class GoogLeNet"),
@@ -54,13 +45,6 @@ CALLS = {  # what is called -> words of the answer
 @pytest.mark.parametrize(("call", "words"), CALLS.items())
 def test_a_wrong_kind_is_named_beside_what_is_wanted(call, words):
     refused(TypeError, call, *words)
-
-
-@pytest.mark.parametrize("width", [0, -1, 4.1, float("nan")])
-def test_a_width_out_of_range_is_refused_wherever_it_is_used(width):
-    said = f"width must be above 0 and at most 4, got {width}"
-    refused(ValueError, lambda: scale(64, width), said)
-    refused(ValueError, lambda: AuxHead(512, 10, width=width), said)
 
 
 def test_a_photo_that_is_not_shipped_and_no_classes_at_all_are_refused():
