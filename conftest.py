@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,6 +47,13 @@ def pytest_configure(config) -> None:
         return found is None
 
     IPyNbCell.compare_outputs = compare_outputs
+
+
+@pytest.fixture(autouse=True)
+def drawn_alike() -> None:
+    """Each test draws the same random numbers, whatever ran before it."""
+    if "torch" in sys.modules:  # it takes seconds, and is not needed to validate notebooks
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="module")
