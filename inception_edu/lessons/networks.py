@@ -65,7 +65,7 @@ def small_googlenet(block: Callable[[int, Row], nn.Module] = Inception) -> GoogL
     for name, part in list(network.body.named_children()):
         if isinstance(part, Inception):
             part = block(x.shape[1], TABLE_1[name].scaled(1 / 8)).eval()
-            network.body.set_submodule(name, part)
+            setattr(network.body, name, part)
         x = part(x)
     if x.shape[1] != network.head.linear.in_features:
         network.head = classifier(x.shape[1], 10)

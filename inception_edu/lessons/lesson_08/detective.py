@@ -39,7 +39,7 @@ def built(layout: Layout | str, *, square: bool = False, seven: bool = False) ->
             if name.startswith("grid17"):
                 widths = WIDTHS["grid17d" if name.endswith("e") else name]
                 entering = block.branch1x1.conv.in_channels
-                network.body.set_submodule(name, Grid35(entering, widths))
+                setattr(network.body, name, Grid35(entering, widths))
         if seven:
             first = conv(3, channels(network.stem.conv3, 0), 7, 2, padding=0)
             rest = list(network.stem.named_children())[3:]
