@@ -61,8 +61,12 @@ class Classifier:
 
     def most_probable(self, photo: Image.Image, top: int) -> list[tuple[str, float]]:
         """Class and probability of the `top` classes, or of all there are, the best first."""
+        return self.ranked(self.probabilities(photo), top)
+
+    def ranked(self, probabilities: Tensor, top: int) -> list[tuple[str, float]]:
+        """The same from probabilities (classes,) that are known already."""
         check_count(top=top)
-        chances, labels = self.probabilities(photo).topk(min(top, len(self.classes)))
+        chances, labels = probabilities.topk(min(top, len(self.classes)))
         return list(zip([self.classes[k] for k in labels], chances.tolist(), strict=True))
 
 

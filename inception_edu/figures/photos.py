@@ -34,10 +34,10 @@ def look(classifier: Classifier, photo: Image.Image, name: str, top: int) -> See
     """What the figure shows of a photo: the part that the network sees, in more pixels, and what
     one pass of the network says of its places and, by their mean, of `top` classes."""
     (places,) = place_logits(classifier.model, classifier.prepare(photo))
-    chances, labels = places.mean((0, 1)).softmax(0).topk(min(top, len(classifier.classes)))
-    best = list(zip([classifier.classes[k] for k in labels], chances.tolist(), strict=True))
+    best = classifier.ranked(places.mean((0, 1)).softmax(0), top)
+    label = classifier.classes.index(best[0][0])
     part = classifier.cut(photo, SIDE / max(pair(classifier.size)))
-    return Seen(shown(name), np.asarray(part), places.softmax(2)[..., labels[0]].numpy(), best)
+    return Seen(shown(name), np.asarray(part), places.softmax(2)[..., label].numpy(), best)
 
 
 def predictions(classifier: Classifier, photos: dict[str, Image.Image], top: int = 4) -> Picture:
