@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inception_edu import factorised, inception_v3
-from inception_edu.exercises.comparing import other_epsilon
+from inception_edu.exercises.comparing import other_epsilon, prepare
 from inception_edu.exercises.judging import calls, same
 from inception_edu.lessons.lesson_08 import dataflow, plain
 
@@ -52,7 +52,7 @@ def other_network(answer: nn.Module, right: nn.Module) -> str | None:
         return f"calling the class must make an nn.Module, got {str(answer)[:60]!r}"
     if why := other_epsilon(answer):
         return why
-    prepare(answer), prepare(right)
+    prepare(answer, torch.float64), prepare(right, torch.float64)
     x = torch.randn(3, 3, 299, 299, dtype=torch.float64)
     theirs = dataflow.traced(right.train(), x)
     try:
@@ -85,14 +85,6 @@ def other_network(answer: nn.Module, right: nn.Module) -> str | None:
         or other_numbers(answer.train(), right.train(), weights, x)
         or other_dropout(mine)
     )
-
-
-def prepare(network: nn.Module) -> None:
-    """Have it compute in double precision, with one epsilon in every norm, and forget nothing of
-    the running means that both get."""
-    for module in network.double().modules():
-        if hasattr(module, "eps"):
-            module.eps = 1e-5
 
 
 def wrong_outputs(outputs: object, theirs: list[dataflow.Node]) -> str | None:
