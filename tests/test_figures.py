@@ -21,6 +21,7 @@ from inception_edu.figures import (
     draw_page,
     drawn_by,
     is_current,
+    picture,
     picture_bundle,
     png,
     provenance,
@@ -79,6 +80,18 @@ def test_style_is_set_while_drawing_and_left_alone_outside():
     png(render(check, None, (2, 2)))
     assert sizes == [STYLE["font.size"]] * 2
     assert dict(matplotlib.rcParams) == before
+
+
+def test_letters_that_the_font_lacks_come_from_the_next_that_has_them(monkeypatch):
+    def name(fig, letters):
+        fig.text(0.1, 0.5, letters)
+
+    monkeypatch.setattr(picture, "OTHER_SCRIPTS", ())
+    box, kept = (png(render(name, letters, (2, 1))) for letters in ("\u210a", "kiwi"))
+    monkeypatch.setattr(picture, "OTHER_SCRIPTS", ("Not installed", "STIXGeneral"))
+    assert picture.fonts() == ["DejaVu Sans", "STIXGeneral"]
+    assert png(render(name, "\u210a", (2, 1))) != box
+    assert png(render(name, "kiwi", (2, 1))) == kept
 
 
 def test_every_branch_has_a_colour_of_its_own():

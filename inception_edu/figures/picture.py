@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache
 
-import matplotlib
 import numpy as np
+from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -24,6 +24,17 @@ from inception_edu.figures.style import STYLE
 Draw = Callable[[Figure, object], None]
 PAGE = 84  # CSS pixels of an inch: 11 inches fill the column of a page
 DENSITY = 2  # pixels of a CSS pixel, as screens have them
+OTHER_SCRIPTS = (  # what the style's font lacks comes from the first of these that has it
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Noto Sans Devanagari"),
+    *("Yu Gothic", "Microsoft YaHei", "Malgun Gothic", "Nirmala UI"),  # Windows
+    *("Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo", "Arial Unicode MS"),  # macOS
+)
+
+
+def fonts() -> list[str]:
+    """The style's font, then those for other scripts that this machine has."""
+    installed = set(font_manager.get_font_names())
+    return [STYLE["font.family"], *(name for name in OTHER_SCRIPTS if name in installed)]
 
 
 def on_page(size: tuple[float, float]) -> tuple[int, int]:
@@ -52,7 +63,8 @@ class Easel:
 
     def draw(self, draw: Draw, data: object) -> Figure:
         """The Figure that `draw(fig, data)` fills, drawn; the next one takes its canvas over."""
-        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        style = STYLE | {"font.family": fonts()}
+        with rc_context(style), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it draws a box
             fig = self._canvas.figure = Figure(**self._how)
             fig.set_canvas(self._canvas)  # which remembers the sizes of texts and parsed formulas
