@@ -186,6 +186,7 @@ def _extend(field: ReceptiveField, path: Iterable[nn.Module]) -> ReceptiveField:
 @torch.no_grad()
 def milliseconds(module: nn.Module, x: Tensor, *, repeats: int = 20) -> float:
     """The shortest time of `module(x)` in milliseconds, after two runs that are not counted."""
+    check_count(repeats=repeats)
     times = []
     for _ in range(repeats + 2):
         start = time.perf_counter()

@@ -362,6 +362,11 @@ def test_milliseconds_runs_twice_and_then_as_often_as_told_without_gradients(rep
     assert module.calls == repeats + 2 and not any(module.grad)
 
 
+def test_milliseconds_is_measured_at_least_once():
+    with pytest.raises(ValueError, match="repeats must be a whole number of at least 1, got 0"):
+        milliseconds(Counting(0), torch.zeros(1), repeats=0)
+
+
 def test_milliseconds_is_the_shortest_of_the_runs_after_the_first_two():
     seconds = (0.001, 0.001, 0.15, 0.02, 0.15)
     found = milliseconds(Counting(*seconds), torch.zeros(1), repeats=3)

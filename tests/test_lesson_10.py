@@ -219,14 +219,20 @@ def moves(step):
     return not torch.equal(start, network.weight)
 
 
-def with_adam(step):
-    x, labels, ends = torch.randn(10, 4), torch.arange(10) % 3, []
-    for size in (10, 4):
+def ends_alike(step, optimiser, x, labels, atol):
+    """Whether a step with the whole batch and one with parts of four end at the same weights."""
+    ends = []
+    for size in (len(x), 4):
         torch.manual_seed(0)
         network = nn.Linear(4, 3)
-        step(network, torch.optim.Adam(network.parameters(), 0.1), x, labels, size)
+        step(network, optimiser(network.parameters(), 0.1), x, labels, size)
         ends.append(network.weight.detach())
-    return torch.allclose(*ends, atol=1e-3)
+    return torch.allclose(*ends, atol=atol)
+
+
+def with_adam(step):
+    x, labels = torch.randn(10, 4), torch.arange(10) % 3
+    return ends_alike(step, torch.optim.Adam, x, labels, atol=1e-3)
 
 
 def same_seed(build, x):
@@ -314,13 +320,7 @@ def test_a_test_that_lets_a_bug_through_or_asks_too_much_is_told_which(number, h
 
 def test_equal_parts_alone_let_the_mean_of_means_through(capsys):
     def even(step):
-        x, labels, ends = torch.randn(8, 4), L8, []
-        for size in (8, 4):
-            torch.manual_seed(0)
-            network = nn.Linear(4, 3)
-            step(network, torch.optim.SGD(network.parameters(), 0.1), x, labels, size)
-            ends.append(network.weight.detach())
-        return torch.allclose(*ends, atol=1e-6)
+        return ends_alike(step, torch.optim.SGD, torch.randn(8, 4), L8, atol=1e-6)
 
     state, line = verdict(checks.exhibit["6"], even, capsys)
     assert state == "not right yet" and "(the mean of the parts' means), so it would not" in line

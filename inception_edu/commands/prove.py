@@ -106,7 +106,8 @@ def _words(rows: list[Proof]) -> str:
 def title(rows: list[Proof]) -> str:
     """How many proofs passed."""
     passed = sum(row.passed for row in rows)
-    return f"{FILE}: {sum(r.lines for r in rows)} lines, {passed} of {len(rows)} proofs passed"
+    length = sum(row.lines for row in rows)
+    return f"{FILE}: {length} lines of definitions, {passed} of {len(rows)} proofs passed"
 
 
 def _draw(fig: Figure, rows: list[Proof]) -> None:

@@ -20,6 +20,11 @@ from inception_edu.exercises.comparing import (
 )
 from inception_edu.exercises.matching import matches
 
+WIRING = (  # said of a network that has the right weights: a lesson may know the mistake by name
+    "its weights have the correct shapes, but with the correct values it puts out something "
+    "else: look at paddings, strides, pools, activations and what is joined"
+)
+
 
 def calls(answer: Callable[[], object], *ours: Callable) -> bool:
     """Whether a call runs one of these functions of ours: who calls the solution did not write it.
@@ -114,10 +119,7 @@ def _with_the_same_weights(
         for joined in orders(expected, channels):
             if same(found, joined):
                 return _other_gradients(answer, pairs, joined, x)
-    return (
-        "its weights have the correct shapes, but with the correct values it puts out something "
-        "else: look at paddings, strides, pools, activations and what is joined"
-    )
+    return WIRING
 
 
 def _passed(answer: nn.Module, x: Tensor) -> Tensor | str:

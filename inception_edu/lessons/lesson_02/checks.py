@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from inception_edu.exercises import Exercise
 from inception_edu.exercises.answers import numbers, whole
-from inception_edu.exercises.judging import calls, mistaken_for, other_network, same
+from inception_edu.exercises.judging import WIRING, calls, mistaken_for, other_network, same
 from inception_edu.googlenet import TABLE_1, Inception, Row
 from inception_edu.lessons.lesson_02.joining import judge_branches
 
@@ -119,7 +119,7 @@ def check_inception(build: Callable[..., nn.Module]) -> str | None:
             return f"with norm=False it still has {norms} batch norms: hand norm to every conv"
         right = partial(Block, c_in, row, **given)
         if why := other_network(block, right, shape):
-            named = why_not(block, right, shape) if "correct shapes" in why else None
+            named = why_not(block, right, shape) if why == WIRING else None
             return f"with {told} {named or why}"
         if why := other_training(block, right(), shape):
             return f"with {told} {why}"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 
 from inception_edu import googlenet
-from inception_edu.exercises.judging import calls, mistaken_for, other_network, same
+from inception_edu.exercises.judging import WIRING, calls, mistaken_for, other_network, same
 
 Build = Callable[..., nn.Module]
 DRAWS = (  # input channels, classes, and a width where it is given
@@ -94,7 +94,7 @@ def check_head(build: Build) -> str | None:
         for grid in ((14, 14), *SMALLER):
             head, shape = build(c_in, classes, **width), (2, c_in, *grid)
             why = stops(head, shape) or other_network(head, right, shape)
-            if why and "correct shapes" in why:
+            if why == WIRING:
                 why = drops_always(head, shape) or named(head, right, shape) or why
             if why:
                 return f"AuxHead({called}) on a {grid[0]}x{grid[1]} grid: {why}"

@@ -10,7 +10,7 @@ from inception_edu import layers
 from inception_edu.exercises import Exercise
 from inception_edu.exercises.answers import near, other_number
 from inception_edu.exercises.comparing import settle
-from inception_edu.exercises.judging import calls, mistaken_for, other_network
+from inception_edu.exercises.judging import WIRING, calls, mistaken_for, other_network
 from inception_edu.lessons.lesson_06 import grid_reduction, runs
 from inception_edu.lessons.lesson_06.mistakes import MISTAKEN_SAVINGS, left, reductions
 from inception_edu.lessons.lesson_06.pairs import other_pair
@@ -94,7 +94,7 @@ def check_reduction(reduction: Callable[[int], nn.Module]) -> str | None:
             if mistake := is_module(answer) and mistaken_for(answer, known, shape, (c, c)):
                 return f"for c = {c}, {mistake}"
         else:  # what is closer to being right, with a ReLU or without
-            why = min(said, key=lambda why: "correct shapes" in why)
+            why = min(said, key=lambda why: why == WIRING)
             return f"for c = {c}, {why}"
     return OURS if calls(partial(reduction, 4), grid_reduction.reduction) else None
 
