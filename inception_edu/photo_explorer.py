@@ -46,6 +46,9 @@ class PhotoExplorer(Explorer):
 
     def __init__(self, networks: dict[str, Classifier], photos: dict[str, Image.Image]) -> None:
         self.networks, self.photos, self._seen = networks, dict(photos), {}
+        for photo in photos:  # so that a step only has to draw
+            for network in networks:
+                self._look(photo, network)
         controls = {"photo": choices(list(photos))}
         if len(networks) > 1:
             controls = {"network": choices(list(networks), value=list(networks)[-1]), **controls}
