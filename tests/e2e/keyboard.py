@@ -1,5 +1,9 @@
 """An explorer used by the keyboard alone: Tab from control to control, keys that move them."""
 
+from contextlib import suppress
+
+from playwright.sync_api import TimeoutError
+
 from inception_edu.commands.lab import ROOT
 
 PHOTO = ROOT / "inception_edu" / "assets" / "photos" / "coffee.jpg"
@@ -48,9 +52,7 @@ def move(page, explorer, focus: dict) -> tuple[bool, bool]:
     page.wait_for_timeout(400)  # the last move's picture is drawn sharply
     before = explorer.evaluate(STATE)
     if focus["kind"] == "upload":
-        with page.expect_file_chooser() as chooser:
-            page.keyboard.press("Space")
-        chooser.value.set_files(PHOTO)
+        choose(page)
     else:
         for key in keys(focus):
             page.keyboard.press(key)
@@ -61,6 +63,17 @@ def move(page, explorer, focus: dict) -> tuple[bool, bool]:
         picture, words = map(str.__ne__, before, explorer.evaluate(STATE))
         left = min(left - 0.1, 2 if picture or words else left)
     return picture, words
+
+
+def choose(page) -> None:
+    """Choose a photo in the dialog that Space opens. A busy browser may swallow the key: then it
+    is pressed again, as a user would."""
+    for patience in (20, 40, 120):  # seconds
+        with suppress(TimeoutError):
+            with page.expect_file_chooser(timeout=1000 * patience) as dialog:
+                page.keyboard.press("Space")
+            return dialog.value.set_files(PHOTO)
+    raise AssertionError("Space opens no dialog")
 
 
 def keys(focus: dict) -> tuple[str, ...]:

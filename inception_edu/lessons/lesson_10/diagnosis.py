@@ -42,8 +42,8 @@ DIAGNOSES = {
         "C",
         {
             "A": "with wrong labels the validation loss could not fall far below ln 10 = 2.30",
-            "B": "a network with 10 % of the unseen images correct would have a validation loss of "
-            "about ln 10 = 2.30 or more",
+            "B": "with 90 % of the unseen images wrong, the validation loss could not be below "
+            "0.9 ln 2 = 0.62",
             "C": "answers of shape (n, 1) and labels of shape (n,) are broadcast to (n, n), and "
             "every answer is compared with every label",
             "D": "this network has neither batch norm nor dropout, so that both modes are the same",
@@ -83,8 +83,8 @@ DIAGNOSES = {
     "5": Diagnosis(
         "D",
         {
-            "A": "too high a rate would make the training loss jump as well, and in the last steps "
-            "the rate is nearly 0",
+            "A": "too high a rate would make the training loss jump as well, and here the rate falls "
+            "from 13 % of its peak to 0",
             "B": "these are the same 1,000 images every time: chance draws them once, and not "
             "anew for every point",
             "C": "overfitting lowers the validation accuracy slowly, and does not make it go up "
