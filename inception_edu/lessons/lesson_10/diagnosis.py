@@ -83,8 +83,8 @@ DIAGNOSES = {
     "5": Diagnosis(
         "D",
         {
-            "A": "too high a rate would make the training loss jump as well, and here the rate falls "
-            "from 13 % of its peak to 0",
+            "A": "too high a rate would make the training loss jump as well, and here the "
+            "rate falls from 13 % of its peak to 0",
             "B": "these are the same 1,000 images every time: chance draws them once, and not "
             "anew for every point",
             "C": "overfitting lowers the validation accuracy slowly, and does not make it go up "
