@@ -19,6 +19,7 @@ import torch
 from matplotlib.image import imread
 from PIL import Image
 
+from conftest import tiny_npz
 from inception_edu import __main__ as command_line
 from inception_edu.__main__ import COMMANDS, main
 from inception_edu.commands import networks, train
@@ -37,15 +38,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def npz(tmp_path_factory):
-    """A small data set of 4 classes of 16x16 noise, told apart by brightness."""
-    draw, arrays = np.random.default_rng(0), {}
-    for part, n in dict(train=120, test=20).items():
-        labels = np.arange(n) % 4
-        noise = draw.integers(0, 90, (n, 16, 16)) + 40 * labels[:, None, None]
-        arrays |= {f"x_{part}": noise.astype(np.uint8), f"y_{part}": labels}
-    path = tmp_path_factory.mktemp("data") / "tiny.npz"
-    np.savez(path, **arrays)
-    return path
+    return tiny_npz(tmp_path_factory.mktemp("data"), train=120)
 
 
 def words(npz, out, more=""):

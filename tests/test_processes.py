@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
+from conftest import tiny_npz
 from inception_edu.__main__ import main
 from inception_edu.data import load
 from inception_edu.googlenet import GoogLeNet
@@ -31,15 +31,7 @@ together = pytest.mark.skipif(not torch.distributed.is_available(), reason="torc
 
 @pytest.fixture(scope="module")
 def npz(tmp_path_factory):
-    """A small data set of 4 classes of 16x16 noise, told apart by brightness."""
-    draw, arrays = np.random.default_rng(0), {}
-    for part, n in dict(train=184, test=20).items():
-        labels = np.arange(n) % 4
-        noise = draw.integers(0, 90, (n, 16, 16)) + 40 * labels[:, None, None]
-        arrays |= {f"x_{part}": noise.astype(np.uint8), f"y_{part}": labels}
-    path = tmp_path_factory.mktemp("data") / "tiny.npz"
-    np.savez(path, **arrays)
-    return path
+    return tiny_npz(tmp_path_factory.mktemp("data"), train=184)
 
 
 def words(npz, out):
