@@ -1,8 +1,8 @@
 """python -m inception_edu COMMAND: each command is a file of commands/ with its options.
 
-The exit code is 0 when it is done, 2 for a wrong argument, 1 for a failed run; 1 and 2 come with
-one sentence on stderr. A sentence is what a `raise ValueError` or `raise FileExistsError` of this
-package says, and any OSError. Every other error is a bug, and keeps its traceback.
+The exit code is 0 when it is done, 2 for a wrong argument, 1 for a failed run, proof or photo. An
+error that is a sentence goes to stderr: what a `raise ValueError` or `raise FileExistsError` of
+this package says, and any OSError. Every other error is a bug, and keeps its traceback.
 """
 
 import argparse

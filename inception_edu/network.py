@@ -112,7 +112,7 @@ def _check_images(x: Tensor, channels: int, least: int, heads: str, advice: str)
 
 
 def initialise(model: nn.Module, nonlinearity: str = "linear", bias: float = 0.2) -> None:
-    """Start weights as [CAFFE] does: uniform, variance 1 / inputs; biases 0.2, classifiers' 0.
+    """Caffe's Xavier start: weights uniform, variance 1 / inputs; biases 0.2, classifiers' 0.
 
     [G] is silent; from PyTorch's own start this net without batch norm stays at chance. With
     "relu" the variance is 2 / inputs.

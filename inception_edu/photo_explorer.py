@@ -41,7 +41,7 @@ class PhotoExplorer(Explorer):
     """Choose a photo, or upload some, and a network where there are several: probabilities, and
     where in the photo the highest comes from.
 
-    Photos that were there stay; an upload of the same name replaces its own kind only.
+    Photos that were there stay, unless an upload has the very same name.
     """
 
     def __init__(self, networks: dict[str, Classifier], photos: dict[str, Image.Image]) -> None:

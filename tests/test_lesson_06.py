@@ -252,7 +252,7 @@ def test_a_1xn_and_an_nx1_of_any_make_are_right(build):
             "the mean over one image alone",
         ),
         (changed(with_bias, nn.BatchNorm2d, lambda c: nn.GroupNorm(1, c)), "over all channels"),
-        (ended(with_bias, nn.Dropout(0.2)), "something else each time: dropout"),
+        (ended(with_bias, nn.Dropout(0.2)), "changes with each call: dropout"),
         (lambda i, o: lesson.two_3x3(i, o), "it calls the package's own"),
         (lambda i, o: layers.stack(i, (o, 3), (o, 3)), "it calls the package's own"),
         (lambda i, o: None, "return an nn.Module, got 'None'"),
@@ -282,7 +282,7 @@ def row_and_column(row, column):
         (row_and_column(lambda p: p, lambda p: 0), "all of the padding stands before the 1x7"),
         (
             ended(row_and_column(lambda p: (0, p), lambda p: (p, 0)), nn.Dropout2d(0.1)),
-            "something else each time: dropout",
+            "changes with each call: dropout",
         ),
         (row_and_column(lambda p: p, lambda p: p), "one number as padding pads height and width"),
         (lambda i, o, n: Backwards(i, o, (n, 1), (1, n)), "the 7x1 comes first, expected last"),
@@ -430,7 +430,7 @@ def test_conv_and_pool_side_by_side_are_right_of_any_make_and_in_any_order(build
         (Listed, "it has 0 parameters, expected 144; layers in a plain Python list do not count"),
         (lambda c: Concat(a=nn.Conv2d(c, c, 3, 2), b=nn.MaxPool2d(2)), "its pool is 2x2"),
         (lambda c: nn.Sequential(Biased(c), nn.ReLU()), "a ReLU stands behind the joining"),
-        (lambda c: nn.Sequential(Own(c), nn.Dropout(0.2)), "something else each time: dropout"),
+        (lambda c: nn.Sequential(Own(c), nn.Dropout(0.2)), "changes with each call: dropout"),
         (
             lambda c: Concat(
                 a=nn.Sequential(nn.Conv2d(c, c, 3, 2), nn.ReLU6()), b=nn.MaxPool2d(3, 2)

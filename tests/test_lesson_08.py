@@ -203,7 +203,7 @@ WRONG = [
     ("1", backwards(partial(Grid35, k=5)), "joined in another order"),
     ("1", lambda c_in, w: own("grid35")(c_in, w._replace(pool_proj=64)), "parameters, expected"),
     ("1", lambda c_in, w: nn.Identity(), "it has 0 parameters"),
-    ("1", ended("grid35", nn.Dropout(0.2)), "something else each time: dropout"),
+    ("1", ended("grid35", nn.Dropout(0.2)), "changes with each call: dropout"),
     ("1", ended("grid35", nn.ReLU6()), "something else"),
     (
         "1",
@@ -234,7 +234,7 @@ WRONG = [
         "leaves the padding",
     ),
     ("2", lambda c_in, w: suspects.forked(c_in, w, halved), "the two ends of a fork share"),
-    ("2", ended("grid8", nn.Dropout2d(0.2)), "something else each time: dropout"),
+    ("2", ended("grid8", nn.Dropout2d(0.2)), "changes with each call: dropout"),
     ("2", backwards(Grid8), "joined in another order"),
     ("2", lambda c_in, w: own("grid8")(24, w), "parameters, expected"),
     ("2", own("grid8")(24, plain.widths()), "it is a block already"),
@@ -244,7 +244,7 @@ WRONG = [
     ("3", rebuilt("3", branch_pool=lambda c_in, w: nn.AvgPool2d(3, 2)), "expected the maximum"),
     ("3", Detached, "detached"),
     ("3", rebuilt("3", branch_pool=lambda c_in, w: nn.MaxPool2d(2)), "its pool is 2x2"),
-    ("3", ended("reduce17to8", nn.Dropout(0.2)), "something else each time: dropout"),
+    ("3", ended("reduce17to8", nn.Dropout(0.2)), "changes with each call: dropout"),
     ("3", too_early, "something else"),
     ("3", lambda c_in, w: w, "nn.Module"),
 ]

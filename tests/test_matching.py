@@ -80,8 +80,8 @@ def layered(*after):
     ("answer", "said"),
     [
         (layered(nn.ReLU(inplace=True)), None),
-        (layered(nn.ReLU(), nn.Dropout(0.3)), "something else each time"),
-        (nn.Sequential(nn.Conv2d(3, 4, 3), Scaled(), nn.ReLU()), "but while it trains"),
+        (layered(nn.ReLU(), nn.Dropout(0.3)), "changes with each call"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), Scaled(), nn.ReLU()), "but in training mode"),
     ],
     ids=["right", "dropout", "a norm of another kind"],
 )

@@ -136,24 +136,24 @@ def helped(x):
         (
             "def double(x):\n    return helper(x)\n",
             dict(helper=lambda x: 2 * x),
-            "it leans on helper, which another cell made: move helper into this one.",
+            "it uses helper, which another cell defines: move helper into this one.",
         ),
         (
             "def double(x):\n    return x * TWO\n",
             dict(TWO=2),
-            "it leans on TWO, which another cell made: move TWO into this one.",
+            "it uses TWO, which another cell defines: move TWO into this one.",
         ),
         (
             "def double(x):\n    return Concat and 2 * x\n",
             dict(Concat=__import__("inception_edu.layers", fromlist=["Concat"]).Concat),
-            "it uses Concat of inception_edu, and your file stands alone: "
-            "write it in torch, or keep your own first.",
+            "it uses Concat of inception_edu, and your file must work without it: "
+            "use torch alone, or keep your own first.",
         ),
         (
             "def double(x):\n    from inception_edu.layers import pair\n    return sum(pair(x))\n",
             {},
-            "it imports from inception_edu, and your file stands alone: "
-            "write it in torch, or keep your own first.",
+            "it imports from inception_edu, and your file must work without it: "
+            "use torch alone, or keep your own first.",
         ),
         (
             "double = lambda x: 2 * x\n",
@@ -185,12 +185,12 @@ def test_an_answer_that_is_another_when_read_from_the_file_is_not_kept(capsys):
         return None if len(calls) == 1 else "double(3) is 7, expected 6"
 
     Exercise("1", check, lesson="02", keep="double").check(double)
-    assert "since read from my_inception.py, it is another: double(3) is 7" in said(capsys)
+    assert "since run from my_inception.py, it fails its check: double(3) is 7" in said(capsys)
     assert "return 2 * x" in Path(FILE).read_text()
 
 
 BROKEN = {
-    "def (": "my_inception.py is not Python in line 1; mend or move it",
+    "def (": "my_inception.py is not Python in line 1; correct or move it",
     "import absent_module": "my_inception.py cannot be run (ModuleNotFoundError: No module named",
     "raise SystemError('no\\nway')": "my_inception.py cannot be run (SystemError: no way)",
 }

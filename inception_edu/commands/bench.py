@@ -150,7 +150,8 @@ def measure(
     inference = inference_calls(target, size=224, n=16)
     return "\n".join(
         [
-            f"{hardware(target)}, {pick_precision(target)}; {about}; median of {repeats} turns",
+            f"{hardware(target)}, {pick_precision(target)}; {about}; median of {repeats} turns, "
+            f"{2 * repeats} for inference",
             words(f"training in float32, GoogLeNet at {width:g} width", speeds(training, repeats)),
             words("this loop among neighbours", among_neighbours(ours, repeats)),
             words("inference, GoogLeNet, 224 px, batch 16", speeds(inference, 2 * repeats)),

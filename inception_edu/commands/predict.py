@@ -1,5 +1,5 @@
-"""Tell what photos show, by a network that `train` saved. Photos that cannot be read are named, the
-others are classified, and the exit code is 1."""
+"""Tell what photos show, by a network that `train` saved. If some cannot be read, they are named,
+the others are classified, and the exit code is 1."""
 
 import argparse
 import csv
@@ -29,7 +29,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     tables = parser.add_mutually_exclusive_group()
     tables.add_argument("--csv", help="write the table to this file")
     tables.add_argument("--json", help="write the table to this file")
-    add("--figure", help="draw photos, class activation maps and bars into this .png file")
+    add("--figure", help="draw photos, where each shows its class, and bars into this .png file")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
 
 

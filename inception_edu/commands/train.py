@@ -1,7 +1,7 @@
 """Train a network; the epoch that is best on the validation images is tested once. Under torchrun
-(torchrun --nproc-per-node 2 -m inception_edu train ...) the processes share every batch: two
-of them compute just what one does in the two shares of its batch, batch norm and dropout
-included."""
+(torchrun --nproc-per-node 2 -m inception_edu train ...) the processes share every batch: on CPUs,
+two of them compute just what one does in the two shares of its batch, batch norm and dropout
+included; on GPUs, batch norm sees the images of each process alone."""
 
 import argparse
 import os
@@ -47,7 +47,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     network_options(parser)
     add("--limit", type=int, help="how many images to use for training and validation together")
-    add("--valid", type=int, help="images held out to choose the epoch (5000; a folder's own)")
+    add("--valid", type=int, help="images held out to choose the epoch (5000; not for photos)")
     add("--size", type=int, help="scale images to this many pixels a side (photos: the model's)")
     add("--out", help="folder for checkpoints, history and curves (runs/DATA-MODEL-SEED)")
     add(
@@ -62,10 +62,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def recipe_options(parser: argparse.ArgumentParser) -> None:
     """An option for every field of a recipe; None leaves what the model or the recipe says."""
-    folder = ", ".join(f"{name} {value}" for name, value in for_photos(10_000).items())
-    about = "Where an option is left out, the model's own value or the default holds; for photos "
-    about += f"{folder}, with more epochs and smaller batches for few photos, and a learning rate "
-    about += "that fits the batches."
+    photos, small = (
+        ", ".join(f"{name} {value}" for name, value in recipe.items())
+        for recipe in (for_photos(10_000), MODELS["googlenet-small"].recipe)
+    )
+    about = "Where an option is left out, the model's own value holds (of googlenet-small: "
+    about += f"{small}), else what stands in brackets; for photos {photos}, with more epochs and "
+    about += "smaller batches for few photos, and a learning rate that fits the batches."
     group = parser.add_argument_group("recipe", about)
     kinds = get_type_hints(Recipe)
     for field in fields(Recipe):
@@ -140,7 +143,9 @@ def leave(history: History, network: Network, dataset, out: Path, args) -> None:
     """Test the best epoch once, and write history.json and curves.png."""
     history.command = "python -m inception_edu " + shlex.join(args.argv)
     if history.stopped:
-        print(f"{history.stopped}; go on with the same command and --resume")
+        again = history.stopped.startswith("interrupted")  # else the same would happen again
+        way = "the same command and --resume" if again else "another --out"
+        print(f"{history.stopped}; go on with {way}")
     elif dataset.test is None:
         print("there are no test images; validation accuracy is too high, for it chose the epoch")
     else:

@@ -1,6 +1,6 @@
 """A folder of photos as a data set: each photo decoded once, into one tensor of uint8.
 
-What cannot be read is left out and named in the data set's `skipped`: no file ends a run.
+What cannot be read is left out and named in the data set's `skipped`.
 """
 
 import math

@@ -91,9 +91,9 @@ def other_training(
         answer.train(), right.train()
         once, again = (answer(x.clone()) for _ in range(2))
         if not _alike(once, again, ()):
-            return "while it trains it puts out something else each time: dropout has no place here"
+            return "in training mode its output changes with each call: dropout has no place here"
         if not _alike(once, right(x.clone()), channels):
-            return "in use it is right, but while it trains it puts out something else"
+            return "in evaluation mode it is right, but in training mode its output differs"
     finally:
         answer.eval(), right.eval()
     return None

@@ -53,7 +53,7 @@ class Guess:
         )
 
     def check(self, guess: object) -> None:
-        """Show the verdict on a guess and, unless it is no number at all, the answer."""
+        """Show the verdict on a guess and, unless it is neither a number nor `...`, the answer."""
         verdict, said = self.verdict(guess)
         shown = f"{self.answer:,}" if isinstance(self.answer, int) else f"{self.answer:.4g}"
         if guess is ... or number(guess) is not None:

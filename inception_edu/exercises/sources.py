@@ -9,7 +9,7 @@ from types import FunctionType, ModuleType
 
 HEAD_NAMES = {"torch", "nn", "F"}  # the file imports them
 OURS = __name__.partition(".")[0]
-ALONE = "your file stands alone: write it in torch, or keep your own first"
+ALONE = "your file must work without it: use torch alone, or keep your own first"
 
 
 class Refused(Exception):
@@ -58,7 +58,7 @@ class Parts:
         elif home.partition(".")[0] == OURS:
             raise Refused(f"it uses {name} of {OURS}, and {ALONE}")
         elif not line:
-            raise Refused(f"it leans on {name}, which another cell made: move {name} into this one")
+            raise Refused(f"it uses {name}, which another cell defines: move {name} into this one")
         else:
             self.imports.add(line)
 

@@ -47,7 +47,7 @@ def keep(
         text = put_imports(text, parts.imports)
         module = load(text)
         if why := why_not(*(getattr(module, name) for name in names)):
-            raise Refused(f"read from {FILE}, it is another: {why[0].lower()}{why[1:-1]}")
+            raise Refused(f"run from {FILE}, it fails its check: {why[0].lower()}{why[1:-1]}")
         write(FILE, text.encode())
     except (Refused, OSError) as reason:
         return f"It is not kept in your file, since {reason}."
@@ -88,10 +88,10 @@ def load(text: str) -> ModuleType:
     try:
         exec(compile(text, path, "exec"), vars(module))
     except SyntaxError as error:
-        raise Refused(f"{FILE} is not Python in line {error.lineno}; mend or move it") from error
+        raise Refused(f"{FILE} is not Python in line {error.lineno}; correct or move it") from error
     except Exception as error:  # a student's file may raise anything
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Refused(f"{FILE} cannot be run ({said}); mend or move it") from error
+        raise Refused(f"{FILE} cannot be run ({said}); correct or move it") from error
     return module
 
 
@@ -131,4 +131,4 @@ def _parsed(text: str) -> dict[str, ast.stmt]:
     try:
         return bindings(text)
     except SyntaxError as error:
-        raise Refused(f"{FILE} is not Python in line {error.lineno}; mend or move it") from error
+        raise Refused(f"{FILE} is not Python in line {error.lineno}; correct or move it") from error

@@ -5,8 +5,9 @@ All by fixed rules from what the hardware has, never by a stopwatch, so that a r
 PyTorch's threads spin at the end of every small operation until the last of them is there; beside
 a neighbour that takes a core, they spin for most of the time. `fit`, `evaluate` and `predict` have
 threads that compute something of their own each, with one of PyTorch's threads, and never spin.
-For what else runs in a notebook (a loop of one's own, an explorer) `lab`, the other commands and
-the tests set OMP_WAIT_POLICY=PASSIVE, which is read when torch is imported: waiting threads sleep.
+For what else runs in a notebook (a loop of one's own, an explorer) `lab`, the other commands except
+`bench`, and the tests set OMP_WAIT_POLICY=PASSIVE, which is read when torch is imported: waiting
+threads sleep.
 """
 
 import os

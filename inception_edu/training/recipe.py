@@ -42,25 +42,26 @@ def setting(default: object, help: str, choices: tuple = (), **range: object) ->
 class Recipe:
     """Everything that decides how a network is trained; an error names a value out of range.
 
-    Where neither the size of batches nor the length of the run is given and images are few, an
-    epoch has at least four batches and the run a hundred steps: in three, nothing is learned.
+    Where images are few, batches are smaller unless their size is given, so that an epoch has about
+    four; and a run whose length is not given has at least a hundred steps: in three, nothing is
+    learned.
     """
 
     epochs: int | None = setting(None, "passes over the images (3; more for few images)", **COUNT)
     steps: int | None = setting(None, "batches in all, instead of epochs", **COUNT)
     batch_size: int | None = setting(None, "size of batches (128; smaller for few images)", **COUNT)
-    optimiser: str = setting("sgd", "sgd has Nesterov's momentum; rmsprop is [V3]'s", OPTIMISERS)
+    optimiser: str = setting("sgd", "sgd has Nesterov momentum; rmsprop as in v3", OPTIMISERS)
     lr: float = setting(0.2, "the highest learning rate of the run", **POSITIVE)
-    schedule: str = setting("linear", "linear, cosine fall to 0; exponential is [V3]'s", SCHEDULES)
+    schedule: str = setting("linear", "linear, cosine fall to 0; exponential as in v3", SCHEDULES)
     warm_up: float = setting(0.25, "fraction of the run in which lr rises", **FRACTION)
     momentum: float = setting(0.9, "momentum; for adamw the first beta", **FRACTION)
     epsilon: float = setting(1.0, "for rmsprop: added to the root of the mean square", **POSITIVE)
     clip: float | None = setting(None, "highest norm of the gradient (not clipped)", **POSITIVE)
-    average: float = setting(0.0, "what an average of the weights keeps in each step", **FRACTION)
+    average: float = setting(0.0, "decay of the moving average of weights; 0: none", **FRACTION)
     weight_decay: float = setting(5e-4, "how strongly weights are pulled to 0", **NOT_NEGATIVE)
     label_smoothing: float = setting(0.0, "fraction of a label spread over all classes", **FRACTION)
     aux_weight: float = setting(AUX_WEIGHT, "weight of each auxiliary head's loss", **NOT_NEGATIVE)
-    shift: int = setting(2, "pixels by which images are moved at most; 0: not at all", low=0)
+    shift: int = setting(2, "largest shift, in pixels; 0: none (photos: no random crops)", low=0)
     flip: bool = setting(True, "mirror half of the images; switch off for digits and text")
     precision: str = setting("auto", "auto: bfloat16 where the hardware has units", PRECISIONS)
     shares: int = setting(2, "shares of a batch that a CPU computes side by side", **COUNT)
