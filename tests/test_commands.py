@@ -325,6 +325,11 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_uninterrupte
     assert same_run(whole[0], out)
 
 
+def test_a_run_whose_loss_is_not_finite_is_not_to_be_resumed(npz, tmp_path):
+    *_, told, _ = printed(words(npz, tmp_path / "run", "--lr 1e30"), code=1)
+    assert "try an lr below 1e+30; go on with another --out" in told and "--resume" not in told
+
+
 def test_a_used_folder_needs_resume_and_resume_needs_the_same_run(npz, whole, tmp_path, capsys):
     used, _ = whole
     refused(words(npz, used), capsys, "holds a run already", "--resume")

@@ -26,6 +26,7 @@ from inception_edu.network import Network
 from inception_edu.predict import Classifier, adopt
 from inception_edu.training import History, checkpoints, evaluate, fit, print_progress
 from inception_edu.training.devices import pick_device, rank_and_world
+from inception_edu.training.history import INTERRUPTED
 from inception_edu.training.recipe import Recipe, for_photos
 
 EXAMPLE = "--epochs 3 --out runs/a"
@@ -143,7 +144,7 @@ def leave(history: History, network: Network, dataset, out: Path, args) -> None:
     """Test the best epoch once, and write history.json and curves.png."""
     history.command = "python -m inception_edu " + shlex.join(args.argv)
     if history.stopped:
-        again = history.stopped.startswith("interrupted")  # else the same would happen again
+        again = history.stopped.startswith(INTERRUPTED)  # else the same would happen again
         way = "the same command and --resume" if again else "another --out"
         print(f"{history.stopped}; go on with {way}")
     elif dataset.test is None:

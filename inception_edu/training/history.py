@@ -17,6 +17,8 @@ from torch import Tensor
 from inception_edu.files import write
 from inception_edu.training.recipe import BATCH_SIZE, Recipe
 
+INTERRUPTED = "interrupted after step"  # so begins what stopped a run that can simply go on
+
 
 @dataclass(kw_only=True, repr=False)
 class History:

@@ -14,7 +14,7 @@ from inception_edu.checks import check_kind
 from inception_edu.data import Batches, Dataset
 from inception_edu.training import checkpoints, devices
 from inception_edu.training.evaluation import check_fits, evaluate, renew_statistics, training_mode
-from inception_edu.training.history import History, Recorder
+from inception_edu.training.history import INTERRUPTED, History, Recorder
 from inception_edu.training.recipe import Recipe, make_average, make_optimiser
 from inception_edu.training.shares import Measures, Shares, number_of_shares
 
@@ -143,7 +143,7 @@ class Run:
             if isinstance(reason, FloatingPointError):
                 raise reason
             self.recorder.look()
-            self.history.stopped = f"interrupted after step {self.step}"
+            self.history.stopped = f"{INTERRUPTED} {self.step}"
         except FloatingPointError as error:
             self.recorder.pending.clear()
             self.evaluated.load_state_dict(self.good)
