@@ -52,6 +52,7 @@ class Easel:
     def __init__(self, size: tuple[float, float], density: int = DENSITY) -> None:
         self._places = Places()
         self._how = dict(figsize=size, dpi=PAGE * density, layout=self._places)
+        self._style = STYLE | {"font.family": fonts()}
         self._canvas = FigureCanvasAgg(Figure(**self._how))
 
     def quick(self) -> "Easel":
@@ -63,8 +64,7 @@ class Easel:
 
     def draw(self, draw: Draw, data: object) -> Figure:
         """The Figure that `draw(fig, data)` fills, drawn; the next one takes its canvas over."""
-        style = STYLE | {"font.family": fonts()}
-        with rc_context(style), warnings.catch_warnings():
+        with rc_context(self._style), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it draws a box
             fig = self._canvas.figure = Figure(**self._how)
             fig.set_canvas(self._canvas)  # which remembers the sizes of texts and parsed formulas
